@@ -1,0 +1,1 @@
+"""pocketgan trains, judges, steers and ships GANs for small images."""

@@ -1,0 +1,29 @@
+"""Which device to compute on."""
+
+from __future__ import annotations
+
+import torch
+
+from pocketgan.core.errors import UsageError
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """The device of this name; ``auto`` takes CUDA, then MPS, then the CPU.
+
+    Raises
+    ------
+    UsageError
+        The name is unknown, or this machine or this build of torch has no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"--device {name} is not available here; use auto or cpu (pocketgan doctor tells more)"
+        ) from error
+    return device

@@ -1,0 +1,160 @@
+"""Files that are whole or absent: written beside, synced, renamed, their folder synced.
+
+Every writer of the program goes through here, so a kill or a full disk leaves either the old file or the new one.
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pocketgan.core.errors import PocketganError, UsageError
+
+PARTIAL = ".partial-"  # what an unfinished file or folder begins with
+
+
+@contextmanager
+def clear_errors(path: Path, doing: str = "written") -> Iterator[None]:
+    """Turn an OSError inside the block (full disk, no permission) into one line that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PocketganError(
+            f"{path} could not be {doing}: {reason}; free the space or choose another folder"
+        ) from error
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames inside a folder durable. Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole, or leave what was there.
+
+    Raises
+    ------
+    PocketganError
+        The folder cannot be made or written, or the disk is full.
+    """
+    path = Path(path)
+    with clear_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(beside, 0o644)
+            os.replace(beside, path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_text(path: Path, content: str) -> None:
+    """`write_bytes` of UTF-8 text."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """`write_bytes` of indented JSON."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    PocketganError
+        The file is missing, unreadable or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PocketganError(f"{path} is missing") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise PocketganError(f"{path} is not readable as JSON ({error})") from error
+
+
+def check_version(path: Path, content: Any, known: int) -> None:
+    """Refuse a file of the program's own that a newer version wrote, or that is not one of its files."""
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise PocketganError(f"{path} has no format_version: it was not written by pocketgan")
+    if version > known:
+        raise PocketganError(
+            f"{path} has format {version}, newer than this pocketgan reads ({known}); upgrade pocketgan"
+        )
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Fill a folder beside `target` and rename it into place when the block ends well; on an error nothing is left.
+
+    An existing `target` is replaced; callers that must not overwrite use `refuse_existing` first.
+    """
+    target = Path(target)
+    with clear_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
+        try:
+            os.chmod(beside, 0o755)
+            yield beside
+            for path in sorted(beside.rglob("*")):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
+                elif path.is_dir():
+                    sync_folder(path)
+            sync_folder(beside)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
+                os.replace(target, old / target.name)
+                os.replace(beside, target)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(beside, target)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        sync_folder(target.parent)
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to write over anything but an empty folder.
+
+    Raises
+    ------
+    UsageError
+        Something is there already.
+    """
+    path = Path(path)
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists():
+        raise UsageError(f"--out {path} exists already and is left as it is; choose another folder or remove it")
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

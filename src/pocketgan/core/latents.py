@@ -1,0 +1,29 @@
+"""Latent vectors known by (seed, index), whatever the batch they are asked for in.
+
+Latents are drawn in blocks of `BLOCK`, each from a generator of its own, and images are made in chunks of the same
+size, padded where the last one is short. So neither the count nor the batch that a user asks for can change the bytes
+that belong to one index.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pocketgan.core.randomness import generator
+
+BLOCK = 128  # latents in one block, and images in one chunk of the generator
+
+
+def latents(seed: int, start: int, stop: int, dim: int) -> Tensor:
+    """Latents number `start` to `stop` (excluded) of a seed: standard normal float32 ``[stop - start, dim]``."""
+    if stop <= start:
+        return torch.empty(0, dim)
+    first, last = start // BLOCK, (stop - 1) // BLOCK
+    blocks = [torch.randn(BLOCK, dim, generator=generator(seed, "latents", b)) for b in range(first, last + 1)]
+    return torch.cat(blocks)[start - first * BLOCK : stop - first * BLOCK]
+
+
+def balanced_labels(start: int, stop: int, classes: int) -> Tensor:
+    """The label of each index when every class is wanted equally often: ``index % classes``, int64 ``[N]``."""
+    return torch.arange(start, stop) % classes

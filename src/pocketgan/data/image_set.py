@@ -1,0 +1,81 @@
+"""The one shape in which images travel through the program."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from pocketgan.core.pixels import grid, to_png
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images in memory, whole, with what is known of them.
+
+    Attributes
+    ----------
+    images
+        uint8 ``[N, C, H, W]``, C 1 or 3.
+    labels
+        int64 ``[N]``, each an index into `class_names`, or None.
+    class_names
+        What the labels stand for; empty where there are none.
+    name
+        For people: ``mnist/train``, or the path that the images came from.
+    split
+        ``train``, ``fit``, ``val`` or ``test`` of a data set that has splits, else ``all``.
+    provenance
+        Where the images come from and under which licence, for sets made of them.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    name: str = "images"
+    split: str = "all"
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
+            shape, dtype = list(self.images.shape), self.images.dtype
+            raise ValueError(f"images must be uint8 [N, C, H, W] with C 1 or 3, not {dtype} {shape}")
+        if self.labels is not None:
+            if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+                raise ValueError(f"labels must be int64 [{len(self)}], not {list(self.labels.shape)}")
+            if len(self) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
+                raise ValueError(f"labels must lie in 0..{len(self.class_names) - 1}, one for each class name")
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of shape, pixels and labels: two sets with one digest hold the same rows in the same order."""
+        hasher = hashlib.sha256(repr((list(self.images.shape), self.labels is not None)).encode())
+        hasher.update(self.images.contiguous().numpy().data)
+        if self.labels is not None:
+            hasher.update(self.labels.contiguous().numpy().data)
+        return hasher.hexdigest()
+
+    def rows(self, index: Tensor) -> ImageSet:
+        """The rows that `index` (int64 or bool) picks, as a set of the same kind."""
+        labels = None if self.labels is None else self.labels[index]
+        return replace(self, images=self.images[index], labels=labels)
+
+    def _repr_png_(self) -> bytes:
+        return to_png(grid(self.images[:100], columns=min(20, max(1, len(self)))), scale=2)
+
+    def __repr__(self) -> str:
+        channels, height, width = self.shape
+        known = f"{len(self.class_names)} classes" if self.labels is not None else "no labels"
+        return f"ImageSet({self.name!r}, {len(self):,} images {height}x{width}x{channels}, {known})"

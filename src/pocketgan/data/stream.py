@@ -1,0 +1,47 @@
+"""The endless stream of batches: which rows come next is a function of (seed, rank, nimg), so nothing is stored."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from pocketgan.core.randomness import generator
+
+
+class BatchStream:
+    """Rows of a set of `count` images, epoch after epoch, each epoch in an order of its own.
+
+    A batch runs on over the end of an epoch into the next one, so all batches have the same size.
+
+    Parameters
+    ----------
+    count
+        Images in the set.
+    batch
+        Rows in one batch, on one rank.
+    seed
+        Of the run.
+    rank, world
+        This process, and how many share each batch; ranks take turns by whole batches.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.count, self.batch, self.seed, self.rank, self.world = count, batch, seed, rank, world
+        self._order = lru_cache(maxsize=3)(self._order_of)
+
+    def _order_of(self, epoch: int) -> Tensor:
+        return torch.randperm(self.count, generator=generator(self.seed, "order", epoch))
+
+    def rows(self, nimg: int) -> Tensor:
+        """The rows that this rank takes after `nimg` images have been shown to all ranks: int64 ``[batch]``."""
+        place = nimg + self.rank * self.batch
+        pieces, missing = [], self.batch
+        while missing:
+            epoch, offset = divmod(place, self.count)
+            piece = self._order(epoch)[offset : offset + missing]
+            pieces.append(piece)
+            missing -= len(piece)
+            place += len(piece)
+        return torch.cat(pieces)

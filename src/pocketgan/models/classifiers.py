@@ -1,0 +1,76 @@
+"""Classifiers: images in [0, 1] ``[B, C, H, W]`` to class logits ``[B, K]``."""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pocketgan.models.layers import Shape, keras_initialisation
+
+
+class CNN(nn.Module):
+    """Original A's: conv 5x5 padding 2 with 36 filters, ReLU, pool 2; the same with 32; linear. 45,458 parameters."""
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.layers = nn.Sequential(
+            *[nn.Conv2d(channels, 36, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)],
+            *[nn.Conv2d(36, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)],
+            *[nn.Flatten(), nn.Linear(32 * (height // 4) * (width // 4), classes)],
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class MLPClassifier(nn.Module):
+    """Original B's "fully connected" network; its widths are not told: 512 and 256 with ReLU."""
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            *[nn.Linear(math.prod(shape), 512), nn.ReLU()],
+            *[nn.Linear(512, 256), nn.ReLU()],
+            nn.Linear(256, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class CNNDense(nn.Module):
+    """Original C's: two unpadded 3x3 convolutions (32, 64) with pooling, two dense layers (128, K); Keras' defaults."""
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        rows, columns = ((height - 2) // 2 - 2) // 2, ((width - 2) // 2 - 2) // 2
+        self.layers = nn.Sequential(
+            *[nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.MaxPool2d(2)],
+            *[nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)],
+            *[nn.Flatten(), nn.Linear(64 * rows * columns, 128), nn.ReLU(), nn.Linear(128, classes)],
+        )
+        keras_initialisation(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class Linear224(nn.Module):
+    """Original D's: images in [0, 1] repeated to 3 channels, resized to 224x224, one linear layer. 1,505,290 parameters."""
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3 * 224 * 224, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        large = F.interpolate(x, size=(224, 224), mode="bilinear", align_corners=False)
+        logits: Tensor = self.linear(large.expand(-1, 3, -1, -1).flatten(1))
+        return logits

@@ -1,0 +1,14 @@
+"""Which networks a recipe trains. Imports no torch."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pocketgan.core.config import Config
+
+
+class ModelConfig(Config):
+    """A pair of networks, named as in the table of `pocketgan.models`."""
+
+    architecture: str = "pocket"
+    latent_dim: int = Field(default=64, ge=1, le=4096)  # length of z

@@ -1,0 +1,84 @@
+"""What all networks share: the two contracts, and initialisations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Shape = tuple[int, int, int]  # channels, height, width of one image
+
+
+class Critique(NamedTuple):
+    """What a discriminator says of a batch.
+
+    Attributes
+    ----------
+    logits
+        ``[B]``, positive for "real". A Sigmoid that an original has at the end is folded into BCE on these logits.
+    features
+        ``[B, F]``, the input of the last layer.
+    class_logits
+        ``[B, K]`` where the discriminator also names classes, else None.
+    """
+
+    logits: Tensor
+    features: Tensor
+    class_logits: Tensor | None = None
+
+
+class Generator(nn.Module):
+    """Latents ``[B, latent_dim]`` (and labels ``[B]`` if conditional) to images ``[B, C, H, W]`` in the pixel range."""
+
+    latent_dim: int
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        raise AssertionError("a generator defines forward")
+
+
+class Discriminator(nn.Module):
+    """Images ``[B, C, H, W]`` (and labels ``[B]`` if conditional) to a `Critique`."""
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Critique:
+        raise AssertionError("a discriminator defines forward")
+
+
+def keras_initialisation(module: nn.Module) -> None:
+    """Keras' defaults: Glorot-uniform kernels (Glorot & Bengio 2010), biases 0, BatchNorm scale 1 and shift 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def normal_initialisation(module: nn.Module) -> None:
+    """N(0, 0.02) for convolutions and, as one original has it, for BatchNorm's scale too (mean 0, not 1)."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.zeros_(layer.bias)
+
+
+def has(module: nn.Module, kind: type[nn.Module] | tuple[type[nn.Module], ...]) -> bool:
+    """Whether a network contains a layer of this kind."""
+    return any(isinstance(layer, kind) for layer in module.modules())
+
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Trainable parameters of a network."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def channels_last(module: nn.Module) -> nn.Module:
+    """Lay convolutions out as the CPU and CUDA kernels like them; results stay the same up to rounding."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

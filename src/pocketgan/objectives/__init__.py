@@ -1,0 +1,1 @@
+"""Adversarial losses and penalties: tensors in, per-sample losses ``[B]`` out."""

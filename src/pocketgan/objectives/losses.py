@@ -1,0 +1,38 @@
+"""Adversarial losses: logits in, per-sample losses ``[B]`` out. Averaging is the loop's business.
+
+All of one player's losses share one signature, so that one can stand for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class AdversarialLoss(NamedTuple):
+    """One row of the table: ``discriminator(real_logits, fake_logits) -> (on_real [B], on_fake [B])`` and
+    ``generator(real_logits, fake_logits) -> [B]``."""
+
+    discriminator: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    generator: Callable[[Tensor, Tensor], Tensor]
+
+
+def bce_discriminator(real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy of "real is 1, fake is 0", from logits: -log s(real) and -log(1 - s(fake)).
+
+    Goodfellow et al. 2014, equation 1. A Sigmoid layer followed by BCE is this, computed without overflow.
+    """
+    return F.softplus(-real_logits), F.softplus(fake_logits)
+
+
+def bce_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """The non-saturating generator loss -log s(fake): BCE of fakes against the label 1. Goodfellow et al. 2014, §3."""
+    return F.softplus(-fake_logits)
+
+
+LOSSES: dict[str, AdversarialLoss] = {
+    "bce": AdversarialLoss(bce_discriminator, bce_generator),
+}

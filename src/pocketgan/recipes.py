@@ -1,0 +1,258 @@
+"""Recipes: frozen, validated descriptions of one training, and the tables of presets. Imports no torch.
+
+A value is born as a default in the room that uses it, replaced by a preset, then by a TOML file, then by an option; it
+is validated once, here, and written into the run.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import tomli_w
+from pydantic import Field, ValidationError
+
+from pocketgan.core.config import Config
+from pocketgan.core.errors import PocketganError, UsageError, nearest
+from pocketgan.core.files import check_version, write_text
+from pocketgan.data.config import DataConfig
+from pocketgan.models.config import ModelConfig
+from pocketgan.objectives.config import ObjectiveConfig
+from pocketgan.training.config import OptimizerConfig, ScheduleConfig
+
+FORMAT_VERSION = 1
+
+
+class Recipe(Config):
+    """One training of a generator and a discriminator. With its data, it fixes every byte of the result."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    kind: Literal["gan"] = "gan"
+    name: str = "custom"
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig(epochs=5)
+
+
+class ClassifierRecipe(Config):
+    """One training of a classifier: cross-entropy, Adam, pixels in [0, 1]."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    kind: Literal["classifier"] = "classifier"
+    name: str = "custom"
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    source: str = "mnist"  # as in `DataConfig`
+    split: Literal["train", "fit"] = "train"
+    architecture: str = "cnn"
+    epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=128, ge=2, le=65536)
+    lr: float = Field(default=1e-3, gt=0, le=1)
+    eps: float = Field(default=1e-8, gt=0)
+
+
+RecipeT = TypeVar("RecipeT", Recipe, ClassifierRecipe)
+
+
+class Preset(NamedTuple):
+    """One row of a table of presets."""
+
+    recipe: Recipe | ClassifierRecipe
+    about: str  # what it is, and what was chosen where an original leaves a thing open
+
+
+def _gan(name: str, **sections: Any) -> Recipe:
+    return Recipe.model_validate({"name": name, **sections})
+
+
+# fmt: off
+_GANS: list[tuple[Recipe, str]] = [
+    (_gan("pocket",
+        model={"architecture": "pocket", "latent_dim": 64},
+        optimizer={"lr_g": 1e-3, "lr_d": 1e-3, "beta1": 0.5, "beta2": 0.99},
+        schedule={"batch_size": 128, "epochs": 5, "lr_hold": 0.5, "ema_nimg": 44_300}),
+     "The default: a small conditional convolutional pair with a projection head, non-saturating loss, a moving average "
+     "of the generator (0.998 a step) and a rate that falls over the last half. Fakes carry the labels of the real batch."),
+    (_gan("mlp",
+        model={"architecture": "mlp", "latent_dim": 100},
+        objective={"fresh_latents": True},
+        schedule={"batch_size": 100, "epochs": 100}),
+     "Original A: 100-256-784 against 784-256-100-1, told to train \"until indistinguishable\". Left open and chosen: "
+     "Adam at 2e-4 with PyTorch's betas, batch 100, 100 epochs (or --until-good), new latents for the generator's step, "
+     "discriminator losses added.", ),
+    (_gan("mlp-bn",
+        model={"architecture": "mlp-bn", "latent_dim": 100},
+        optimizer={"beta1": 0.5},
+        schedule={"batch_size": 64, "epochs": 50}),
+     "Original B: BatchNorm in the generator, LeakyReLU, BCE, 50 epochs. Left open and chosen: widths 256-512-1024 and "
+     "512-256, slope 0.2, Adam at 2e-4 with beta1 0.5, batch 64 (its classifier's summed losses fit 938 batches an epoch)."),
+    (_gan("dcgan",
+        model={"architecture": "dcgan", "latent_dim": 100},
+        objective={"updates": "simultaneous"},
+        optimizer={"eps": 1e-7, "precision": "bf16"},
+        schedule={"batch_size": 128, "epochs": 50}),
+     "Original C: TensorFlow's DCGAN with Keras' defaults; both players learn from one pass over the same fakes. Left "
+     "open and chosen: dropout 0.3, as in the tutorial it follows. Products are in bf16 for speed (--precision fp32 is the original's)."),
+    (_gan("mlp-deep",
+        model={"architecture": "mlp-deep", "latent_dim": 100},
+        schedule={"batch_size": 64, "epochs": 60}),
+     "Original D: four linear layers against three, 60 epochs. Left open and chosen: widths 256-512-1024 and 512-256, "
+     "slope 0.2, PyTorch's betas, the same latents for both steps."),
+    (_gan("dcgan-rotate",
+        data={"pixels": "unit", "rotate": 20},
+        model={"architecture": "dcgan-rotate", "latent_dim": 64},
+        objective={"halves": "mean", "fresh_latents": True},
+        optimizer={"beta1": 0.5, "beta2": 0.99},
+        schedule={"batch_size": 128, "epochs": 20}),
+     "Original E: a small unpadded pair whose generator ends in ReLU, on randomly turned digits, convolutions and "
+     "BatchNorm drawn from N(0, 0.02). Left open and chosen: turns of up to 20 degrees and the filters of the course it "
+     "follows (256-128-64 and 16-32-64), discriminator losses averaged."),
+]
+
+_CLASSIFIERS: list[tuple[ClassifierRecipe, str]] = [
+    (ClassifierRecipe(name="cnn", architecture="cnn", epochs=5),
+     "Original A's: two 5x5 convolutions (36, 32), 45,458 parameters. Left open and chosen: Adam at 1e-3, batch 128, 5 epochs."),
+    (ClassifierRecipe(name="mlp", architecture="mlp", epochs=5, batch_size=64),
+     "Original B's \"fully connected\" network, 5 epochs. Left open and chosen: widths 512 and 256, Adam at 1e-3, batch 64."),
+    (ClassifierRecipe(name="cnn-dense", architecture="cnn-dense", epochs=5, eps=1e-7),
+     "Original C's: two convolutions and two dense layers, 5 epochs. Left open and chosen: 3x3 filters 32 and 64, 128 "
+     "units, Keras' Adam, batch 128."),
+    (ClassifierRecipe(name="linear-224", architecture="linear-224", epochs=5, batch_size=64),
+     "Original D's: one linear layer on images turned to 3 channels and 224x224. Left open and chosen: bilinear resizing, "
+     "Adam at 1e-3, batch 64, 5 epochs."),
+]
+# fmt: on
+
+GAN_PRESETS: dict[str, Preset] = {recipe.name: Preset(recipe, about) for recipe, about in _GANS}
+CLASSIFIER_PRESETS: dict[str, Preset] = {recipe.name: Preset(recipe, about) for recipe, about in _CLASSIFIERS}
+
+BUDGETS = ("epochs", "nimg", "minutes")
+
+
+def gan_recipe(name_or_file: str, options: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe for a pair: a preset's name or a TOML file, with `options` laid over it.
+
+    Parameters
+    ----------
+    name_or_file
+        The name of a preset, or a path that ends in ``.toml``. A file may start from a preset (``preset = "dcgan"``).
+    options
+        Field names, bare (``lr_g``) or dotted (``optimizer.lr_g``), with ``-`` or ``_``; values as text or as what they are.
+
+    Raises
+    ------
+    UsageError
+        The name, a field or a value is wrong; the line gives the nearest right one.
+    PocketganError
+        The file cannot be read.
+    """
+    return _resolve(Recipe, GAN_PRESETS, name_or_file, options or {})
+
+
+def classifier_recipe(name_or_file: str, options: Mapping[str, Any] | None = None) -> ClassifierRecipe:
+    """A recipe for a classifier; as `gan_recipe`."""
+    return _resolve(ClassifierRecipe, CLASSIFIER_PRESETS, name_or_file, options or {})
+
+
+def read_recipe(kind: type[RecipeT], path: Path) -> RecipeT:
+    """The recipe in a TOML file that the program wrote."""
+    return _resolve(kind, {}, str(path), {})
+
+
+def recipe_toml(recipe: Recipe | ClassifierRecipe) -> str:
+    """A recipe as TOML; a budget that is not given is left out."""
+    return tomli_w.dumps(recipe.model_dump(exclude_none=True))
+
+
+def write_recipe(recipe: Recipe | ClassifierRecipe, path: Path) -> None:
+    """Write a recipe so that `gan_recipe(path)` gives it back."""
+    write_text(path, recipe_toml(recipe))
+
+
+def _resolve(
+    kind: type[RecipeT], presets: Mapping[str, Preset], name_or_file: str, options: Mapping[str, Any]
+) -> RecipeT:
+    if name_or_file.endswith(".toml"):
+        values = _read_toml(Path(name_or_file))
+        start = values.pop("preset", None)
+        if start is not None:
+            if start not in presets:
+                raise UsageError(f"{name_or_file}: preset '{start}' is unknown{nearest(str(start), presets)}")
+            values = _laid_over(presets[start].recipe.model_dump(exclude_none=True), values)
+        origin = f"{name_or_file}: "
+    else:
+        if name_or_file not in presets:
+            raise UsageError(
+                f"recipe '{name_or_file}' is unknown{nearest(name_or_file, presets)} (or give a .toml file)"
+            )
+        values = presets[name_or_file].recipe.model_dump(exclude_none=True)
+        origin = ""
+    nested: dict[str, Any] = {}
+    for option, value in options.items():
+        section, field = _place_of(kind, option)
+        (nested.setdefault(section, {}) if section else nested)[field] = value
+    try:
+        return kind.model_validate(_laid_over(values, nested))
+    except ValidationError as error:
+        raise UsageError(origin + _first_complaint(kind, error)) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"recipe file {path} is missing") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"recipe file {path} is not readable as TOML ({error})") from error
+    if "format_version" in values:
+        check_version(path, values, FORMAT_VERSION)
+    return values
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two nested tables as one, `above` winning. A budget above puts away the budgets below."""
+    merged = dict(below)
+    if any(budget in above for budget in BUDGETS):
+        merged = {name: value for name, value in merged.items() if name not in BUDGETS}
+    for name, value in above.items():
+        old = merged.get(name)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[name] = _laid_over(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def field_places(kind: type[Recipe] | type[ClassifierRecipe]) -> dict[str, tuple[str, str]]:
+    """Every field that an option can set: its bare name to (section, field); section "" at the top level."""
+    places: dict[str, tuple[str, str]] = {}
+    for name, info in kind.model_fields.items():
+        section = info.annotation
+        if isinstance(section, type) and issubclass(section, Config):
+            places |= {field: (name, field) for field in section.model_fields}
+        elif name not in ("format_version", "kind"):
+            places[name] = ("", name)
+    return places
+
+
+def _place_of(kind: type[Recipe] | type[ClassifierRecipe], option: str) -> tuple[str, str]:
+    places = field_places(kind)
+    bare = option.replace("-", "_").rpartition(".")[2]
+    dotted = option.replace("-", "_")
+    if bare not in places or ("." in dotted and dotted != ".".join(places[bare])):
+        shown = {name.replace("_", "-") for name in places}
+        raise UsageError(f"option --{option.replace('_', '-')} is unknown{nearest(bare.replace('_', '-'), shown)}")
+    return places[bare]
+
+
+def _first_complaint(kind: type[Recipe] | type[ClassifierRecipe], error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    name = ".".join(place) or "recipe"
+    if first["type"] == "extra_forbidden":
+        known = {".".join(part for part in where if part): None for where in field_places(kind).values()}
+        return f"field '{name}' is unknown{nearest(name, known)}"
+    given = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+    return f"field '{name}': {first['msg'].removeprefix('Value error, ').removeprefix('Input ')}{given}"

@@ -1,0 +1,1 @@
+"""How a pair of networks, or a classifier, learns: state, steps, checkpoints, events."""

@@ -1,0 +1,169 @@
+"""The method: both players' updates on one screen, and the loop around them that yields at milestones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pocketgan.core.pixels import to_floats
+from pocketgan.core.randomness import generator, seeded
+from pocketgan.core.schedules import ema_beta, rate_factor
+from pocketgan.data.augment import rotate
+from pocketgan.data.image_set import ImageSet
+from pocketgan.data.stream import BatchStream
+from pocketgan.models import pair_of
+from pocketgan.objectives.losses import LOSSES, AdversarialLoss
+from pocketgan.recipes import Recipe
+from pocketgan.training.state import TrainState, update_ema
+
+TICK_STEPS = 50  # steps between two milestones inside an epoch
+
+
+class Milestone(NamedTuple):
+    """Where a training stands. At the end of an epoch the losses are the epoch's averages, else those since it began."""
+
+    nimg: int
+    epoch: int  # the running one, from 1; at its end the one that ended
+    epoch_ended: bool
+    loss_d: float
+    loss_g: float
+    finished: bool
+
+
+class Batch(NamedTuple):
+    """What one step needs: real images in the pixel range, their labels if the pair is conditional, latents."""
+
+    real: Tensor  # [B, C, H, W]
+    labels: Tensor | None  # [B]
+    latents: Tensor  # [B, latent_dim]
+    fresh_latents: Tensor  # [B, latent_dim], for the generator's own update; the same ones where it has none
+
+
+def alternating_step(state: TrainState, batch: Batch, loss: AdversarialLoss, half: float) -> tuple[Tensor, Tensor]:
+    """The discriminator's update, then the generator's against the discriminator as it is after it."""
+    generator, discriminator = state.generator, state.discriminator
+    fake = generator(batch.latents, batch.labels)
+
+    real_logits, fake_logits = _critique_both(state, batch, fake.detach())
+    on_real, on_fake = loss.discriminator(real_logits, fake_logits)
+    loss_d = half * (on_real.mean() + on_fake.mean())
+    state.optimizer_d.zero_grad()
+    loss_d.backward()
+    state.optimizer_d.step()
+
+    if batch.fresh_latents is not batch.latents:
+        fake = generator(batch.fresh_latents, batch.labels)
+    discriminator.requires_grad_(False)
+    fake_logits = discriminator(fake, batch.labels).logits.float()
+    loss_g = loss.generator(real_logits.detach(), fake_logits).mean()
+    state.optimizer_g.zero_grad()
+    loss_g.backward()
+    state.optimizer_g.step()
+    discriminator.requires_grad_(True)
+    return loss_d.detach(), loss_g.detach()
+
+
+def simultaneous_step(state: TrainState, batch: Batch, loss: AdversarialLoss, half: float) -> tuple[Tensor, Tensor]:
+    """Both updates from one pass over the same fakes, each against the other player as it was before."""
+    fake = state.generator(batch.latents, batch.labels)
+    images = fake.detach().requires_grad_()
+
+    real_logits, fake_logits = _critique_both(state, batch, images)
+    on_real, on_fake = loss.discriminator(real_logits, fake_logits)
+    loss_d = half * (on_real.mean() + on_fake.mean())
+    loss_g = loss.generator(real_logits, fake_logits).mean()
+
+    (to_images,) = torch.autograd.grad(loss_g, images, retain_graph=True)
+    state.optimizer_d.zero_grad()
+    loss_d.backward(inputs=list(state.discriminator.parameters()))
+    state.optimizer_g.zero_grad()
+    fake.backward(to_images)
+    state.optimizer_d.step()
+    state.optimizer_g.step()
+    return loss_d.detach(), loss_g.detach()
+
+
+STEPS = {"alternating": alternating_step, "simultaneous": simultaneous_step}
+
+
+def _critique_both(state: TrainState, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of real and of fake images, in one pass where BatchNorm does not forbid it. float32 ``[B]`` each."""
+    if state.splits_passes:
+        real_logits = state.discriminator(batch.real, batch.labels).logits
+        return real_logits.float(), state.discriminator(fake, batch.labels).logits.float()
+    labels = None if batch.labels is None else torch.cat([batch.labels, batch.labels])
+    logits = state.discriminator(torch.cat([batch.real, fake.to(batch.real.dtype)]), labels).logits.float()
+    real_logits, fake_logits = logits.chunk(2)
+    return real_logits, fake_logits
+
+
+def train_steps(state: TrainState, data: ImageSet, recipe: Recipe) -> Iterator[Milestone]:
+    """Train from `state.nimg` to the end of the budget, yielding every `TICK_STEPS` steps and at each epoch's end.
+
+    What happens between two milestones is a function of the recipe, the data and `state` alone.
+
+    Parameters
+    ----------
+    state
+        Changed in place.
+    data
+        Real images, with labels where the pair is conditional.
+    recipe
+        Its budget must be in images or epochs.
+    """
+    total = recipe.schedule.total_nimg(len(data))
+    stream = BatchStream(len(data), recipe.schedule.batch_size, recipe.seed)
+    step = STEPS[recipe.objective.updates]
+    loss = LOSSES[recipe.objective.loss]
+    half = 1.0 if recipe.objective.halves == "sum" else 0.5
+    size = recipe.schedule.batch_size
+    beta = ema_beta(size, recipe.schedule.ema_nimg) if state.ema is not None else 0.0
+    bf16 = recipe.optimizer.precision == "bf16"
+    state.generator.train()
+    state.discriminator.train()
+    while state.nimg < total:
+        batch = _next_batch(state, data, recipe, stream)
+        factor = rate_factor(state.nimg, total, recipe.schedule.lr_hold)
+        state.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
+        state.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
+        drops = seeded(recipe.seed, "dropout", state.nimg) if state.drops else nullcontext()
+        with drops, torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
+            loss_d, loss_g = step(state, batch, loss, half)
+        update_ema(state, beta)
+        epoch = state.nimg // len(data) + 1
+        state.nimg += size
+        state.sums += torch.stack([loss_d, loss_g]).double().cpu()
+        state.summed += 1
+        ended = state.nimg // len(data) >= epoch
+        finished = state.nimg >= total
+        if ended or finished or (state.nimg // size) % TICK_STEPS == 0:
+            means = (state.sums / state.summed).tolist()
+            if ended or finished:
+                state.sums.zero_()
+                state.summed = 0
+            yield Milestone(state.nimg, epoch, ended or finished, means[0], means[1], finished)
+
+
+def _next_batch(state: TrainState, data: ImageSet, recipe: Recipe, stream: BatchStream) -> Batch:
+    rows = stream.rows(state.nimg)
+    images = data.images[rows]
+    if recipe.data.rotate:
+        images = rotate(images, recipe.data.rotate, generator(recipe.seed, "rotation", state.nimg))
+    real = to_floats(images, recipe.data.pixels).to(state.device)
+    if state.convolutional:
+        real = real.contiguous(memory_format=torch.channels_last)
+    labels = None
+    if pair_of(recipe.model.architecture).conditional and data.labels is not None:
+        labels = data.labels[rows].to(state.device)
+
+    def draw(purpose: str) -> Tensor:
+        random = generator(recipe.seed, purpose, state.nimg)
+        return torch.randn(len(rows), recipe.model.latent_dim, generator=random).to(state.device)
+
+    latents = draw("training latents")
+    fresh = recipe.objective.fresh_latents and recipe.objective.updates == "alternating"
+    return Batch(real, labels, latents, draw("fresh latents") if fresh else latents)

@@ -1,0 +1,85 @@
+"""Everything that a training changes: both networks, the moving average, both optimisers, nimg."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from pocketgan.models import build_pair
+from pocketgan.models.layers import BATCH_NORMS, Discriminator, Generator, Shape, channels_last, has
+from pocketgan.recipes import Recipe
+
+
+@dataclass
+class TrainState:
+    """What a checkpoint holds. `sums` are the losses (discriminator, generator) added up since the epoch began."""
+
+    generator: Generator
+    discriminator: Discriminator
+    ema: Generator | None
+    optimizer_g: torch.optim.Adam
+    optimizer_d: torch.optim.Adam
+    device: torch.device
+    nimg: int = 0
+    sums: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.float64))
+    summed: int = 0  # steps in `sums`
+    convolutional: bool = False
+    splits_passes: bool = False  # the discriminator has BatchNorm: real and fake images must not share a batch
+    drops: bool = False  # a network draws random numbers in its forward pass
+
+    @property
+    def sampler(self) -> Generator:
+        """The generator that makes samples: the moving average where there is one."""
+        return self.ema or self.generator
+
+
+def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) -> TrainState:
+    """The state before the first step: weights drawn from the recipe's seed.
+
+    Raises
+    ------
+    UsageError
+        The recipe's pair cannot make images of this shape, or needs classes where there are none.
+    """
+    generator, discriminator = build_pair(recipe.model, shape, classes, recipe.seed)
+    convolutional = has(generator, (nn.Conv2d, nn.ConvTranspose2d))
+    for network in (generator, discriminator):
+        network.to(device)
+        if convolutional:
+            channels_last(network)
+    options = recipe.optimizer
+
+    def adam(network: nn.Module, rate: float) -> torch.optim.Adam:
+        betas = (options.beta1, options.beta2)
+        return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, eps=options.eps, fused=True)
+
+    ema = None
+    if recipe.schedule.ema_nimg:
+        ema = copy.deepcopy(generator).requires_grad_(False).eval()
+    return TrainState(
+        generator=generator,
+        discriminator=discriminator,
+        ema=ema,
+        optimizer_g=adam(generator, options.lr_g),
+        optimizer_d=adam(discriminator, options.lr_d),
+        device=device,
+        convolutional=convolutional,
+        splits_passes=has(discriminator, BATCH_NORMS),
+        drops=has(generator, nn.Dropout) or has(discriminator, nn.Dropout),
+    )
+
+
+@torch.no_grad()
+def update_ema(state: TrainState, beta: float) -> None:
+    """Move the average toward the generator, BatchNorm's running figures included; counters are copied."""
+    if state.ema is None:
+        return
+    averages = [*state.ema.parameters(), *(b for b in state.ema.buffers() if b.is_floating_point())]
+    currents = [*state.generator.parameters(), *(b for b in state.generator.buffers() if b.is_floating_point())]
+    torch._foreach_lerp_(averages, currents, 1.0 - beta)
+    for average, current in zip(state.ema.buffers(), state.generator.buffers(), strict=True):
+        if not average.is_floating_point():
+            average.copy_(current)
