@@ -1,1 +1,96 @@
-"""pocketgan trains, judges, steers and ships GANs for small images."""
+"""pocketgan trains, judges, steers and ships GANs for small images.
+
+The verbs of the command line, as functions::
+
+    import pocketgan as pg
+
+    model = pg.train("pocket", out="runs/mine", epochs=1)
+    model.sample(16, label=5, seed=0)
+    pg.run("mlp", out="runs/mlp", epochs=10)
+
+Importing this module loads no torch; the first use of a name does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pocketgan.classifier import Classifier
+    from pocketgan.classify import label_images, train_classifier
+    from pocketgan.core.errors import PocketganError, UsageError
+    from pocketgan.data.image_set import ImageSet
+    from pocketgan.data.load import load_images
+    from pocketgan.generate import generate
+    from pocketgan.model import Model, Samples
+    from pocketgan.recipes import ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
+    from pocketgan.report import write_report
+    from pocketgan.run import run
+    from pocketgan.train import train
+
+_HOMES = {
+    "Classifier": "classifier",
+    "ClassifierRecipe": "recipes",
+    "ImageSet": "data.image_set",
+    "Model": "model",
+    "PocketganError": "core.errors",
+    "Recipe": "recipes",
+    "Samples": "model",
+    "UsageError": "core.errors",
+    "classifier_recipe": "recipes",
+    "gan_recipe": "recipes",
+    "generate": "generate",
+    "label_images": "classify",
+    "load_images": "data.load",
+    "run": "run",
+    "train": "train",
+    "train_classifier": "classify",
+    "write_report": "report",
+}
+
+__all__ = [
+    "Classifier",
+    "ClassifierRecipe",
+    "ImageSet",
+    "Model",
+    "PocketganError",
+    "Recipe",
+    "Samples",
+    "UsageError",
+    "classifier_recipe",
+    "gan_recipe",
+    "generate",
+    "label_images",
+    "load",
+    "load_images",
+    "run",
+    "train",
+    "train_classifier",
+    "write_report",
+]
+
+
+def load(path: str, device: str = "auto") -> Model:
+    """Load a trained model from a run folder or a model folder.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    PocketganError
+        A file of it is damaged.
+    """
+    from pocketgan.model import Model
+
+    return Model.load(path, device)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pocketgan' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"pocketgan.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

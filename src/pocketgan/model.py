@@ -1,39 +1,26 @@
-"""Saved networks: a folder of safetensors and `model.json`, enough to rebuild them with no code in it.
-
-A `Model` is a trained generator (and its discriminator); a `Classifier` names classes. Both are loaded by a path: a run
-folder, or the model folder itself.
-"""
+"""A trained generator: load, save, sample."""
 
 from __future__ import annotations
 
 import base64
 import html
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pocketgan.core.devices import find_device
-from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_json
+from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import BLOCK, balanced_labels, latents
 from pocketgan.core.pixels import to_bytes
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models import build_classifier, build_discriminator, build_generator, pair_of
 from pocketgan.models.layers import Discriminator, Generator, Shape, channels_last, parameter_count
-from pocketgan.recipes import ClassifierRecipe, Recipe
-from pocketgan.training.classifiers import images_for
-
-FORMAT_VERSION = 1
-SHIPPED = Path(__file__).parent / "weights"
-GUIDE = "guide"  # the shipped classifier of MNIST digits that labels, selects and steers, and never judges
+from pocketgan.models.table import build_discriminator, build_generator, pair_of
+from pocketgan.recipes import Recipe
+from pocketgan.saved import load_weights, model_folder, read_model_file, save_networks
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -205,7 +192,7 @@ class Model:
     def _check_label(self, label: int) -> None:
         if not self.conditional:
             raise UsageError(
-                f"{self.recipe.name} is unconditional and cannot be asked for a class; train a conditional recipe (pocket)"
+                f"{self.recipe.name} is unconditional and cannot be asked for a class; train pocket instead"
             )
         if not 0 <= label < len(self.class_names):
             raise UsageError(f"--digit {label} is outside the classes 0 to {len(self.class_names) - 1} of this model")
@@ -220,8 +207,7 @@ class Model:
         networks: dict[str, nn.Module] = {"generator": self.generator}
         if self.discriminator is not None:
             networks["discriminator"] = self.discriminator
-        content = {"recipe": self.recipe.model_dump(exclude_none=True, mode="json"), **self.facts}
-        _save(folder, "gan", networks, self.shape, self.class_names, content)
+        save_networks(folder, networks, self.recipe, self.shape, self.class_names, self.facts)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> Model:
@@ -235,19 +221,19 @@ class Model:
             A file is damaged, or was written by a newer version.
         """
         folder = model_folder(path, "model")
-        about = _read_about(folder, "gan")
-        recipe = Recipe.model_validate(about.pop("recipe"))
-        shape, class_names = _shape_of(about), tuple(about.pop("class_names"))
-        generator = build_generator(recipe.model, shape, len(class_names))
-        _load_weights(folder, "generator", generator, about)
-        discriminator = None
-        if "discriminator.safetensors" in about["sha256"]:
-            discriminator = build_discriminator(recipe.model, shape, len(class_names))
-            _load_weights(folder, "discriminator", discriminator, about)
-            discriminator.to(find_device(device))
+        about = read_model_file(folder)
+        assert isinstance(about.recipe, Recipe), "model_folder found a pair"
+        classes = len(about.class_names)
+        generator = build_generator(about.recipe.model, about.shape, classes)
+        load_weights(folder, "generator", generator, about)
         generator.to(find_device(device))
         channels_last(generator)
-        return cls(generator, discriminator, recipe, shape, class_names, about)
+        discriminator = None
+        if "discriminator.safetensors" in about.sha256:
+            discriminator = build_discriminator(about.recipe.model, about.shape, classes)
+            load_weights(folder, "discriminator", discriminator, about)
+            discriminator.to(find_device(device))
+        return cls(generator, discriminator, about.recipe, about.shape, about.class_names, about.facts)
 
     def __repr__(self) -> str:
         height, width = self.shape[1:]
@@ -259,153 +245,5 @@ class Model:
         return f'<p>{html.escape(repr(self))}</p><img alt="20 samples" src="data:image/png;base64,{picture}">'
 
 
-class Classifier:
-    """A network that names classes, as it was trained.
-
-    Attributes
-    ----------
-    network
-        Images in [0, 1] to logits ``[B, K]``.
-    recipe, shape, class_names, facts
-        As in `Model`.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        recipe: ClassifierRecipe,
-        shape: Shape,
-        class_names: tuple[str, ...],
-        facts: dict[str, Any],
-    ) -> None:
-        self.network = network.eval()
-        self.recipe, self.shape, self.class_names, self.facts = recipe, shape, class_names, facts
-        self.device = next(network.parameters()).device
-
-    @torch.no_grad()
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Class probabilities: uint8 ``[N, C, H, W]`` in, float32 ``[N, K]`` out, computed in blocks of 500.
-
-        Raises
-        ------
-        UsageError
-            The images have another shape than those it was trained on.
-        """
-        if tuple(images.shape[1:]) != self.shape:
-            raise UsageError(f"the classifier reads images of shape {list(self.shape)}, not {list(images.shape[1:])}")
-        parts = [self.network(images_for(part, self.device)).softmax(1).cpu() for part in images.split(500)]
-        return torch.cat(parts) if parts else torch.empty(0, len(self.class_names))
-
-    def label(self, images: Tensor) -> Tensor:
-        """The likeliest class of each image: int64 ``[N]``."""
-        return self.probabilities(images).argmax(1)
-
-    def save(self, folder: Path) -> None:
-        """Write the model folder, whole."""
-        content = {"recipe": self.recipe.model_dump(exclude_none=True, mode="json"), **self.facts}
-        _save(folder, "classifier", {"classifier": self.network}, self.shape, self.class_names, content)
-
-    @classmethod
-    def load(cls, path: str | Path, device: str = "cpu") -> Classifier:
-        """Load a classifier from a run folder or its own; ``guide`` is the one that comes with the package."""
-        folder = model_folder(path, "classifier")
-        about = _read_about(folder, "classifier")
-        recipe = ClassifierRecipe.model_validate(about.pop("recipe"))
-        shape, class_names = _shape_of(about), tuple(about.pop("class_names"))
-        network = build_classifier(recipe.architecture, shape, len(class_names), recipe.seed)
-        _load_weights(folder, "classifier", network, about)
-        network.to(find_device(device))
-        return cls(channels_last(network), recipe, shape, class_names, about)
-
-    def __repr__(self) -> str:
-        return f"Classifier({self.recipe.name!r}, {len(self.class_names)} classes, {parameter_count(self.network):,} parameters)"
-
-
-def guide_for(data_shape: Shape, class_names: tuple[str, ...]) -> Classifier | None:
-    """The shipped guide, if it reads images of this shape and these classes; else None."""
-    guide = Classifier.load(GUIDE)
-    return guide if (guide.shape, guide.class_names) == (data_shape, class_names) else None
-
-
-def model_folder(path: str | Path, inside: str) -> Path:
-    """The folder that holds `model.json`: `path` itself, its subfolder `inside` (a run), or a shipped model's.
-
-    Raises
-    ------
-    UsageError
-        There is none.
-    """
-    folder = Path(path)
-    for candidate in (folder, folder / inside, SHIPPED / folder):
-        if (candidate / "model.json").is_file():
-            return candidate
-    raise UsageError(
-        f"{path} holds no {inside}: give a run folder, a folder with model.json, or a shipped model's name"
-    )
-
-
-def made_with(device: torch.device) -> dict[str, Any]:
-    """Versions and machine, for the record in `model.json`."""
-    return {
-        "pocketgan": version("pocketgan"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "device": device.type,
-        "threads": torch.get_num_threads(),
-    }
-
-
-def data_facts(data: ImageSet) -> dict[str, Any]:
-    """What `model.json` keeps of the images a network was trained on."""
-    kept = {"name": data.name, "split": data.split, "count": len(data)}
-    return {**kept, "digest": data.digest, "provenance": data.provenance}
-
-
 def _blocks(start: int, stop: int) -> range:
     return range(start - start % BLOCK, stop, BLOCK)
-
-
-def _save(
-    folder: Path,
-    kind: str,
-    networks: dict[str, nn.Module],
-    shape: Shape,
-    names: tuple[str, ...],
-    content: dict[str, Any],
-) -> None:
-    with whole_folder(folder) as beside:
-        sums = {}
-        for name, network in networks.items():
-            tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-            file = beside / f"{name}.safetensors"
-            save_file(tensors, file, metadata={"format_version": str(FORMAT_VERSION), "kind": kind, "network": name})
-            sums[file.name] = sha256(file)
-        head = {"format_version": FORMAT_VERSION, "kind": kind, "shape": list(shape), "class_names": list(names)}
-        write_json(beside / "model.json", {**head, **content, "sha256": sums})
-
-
-def _read_about(folder: Path, kind: str) -> dict[str, Any]:
-    about: dict[str, Any] = read_json(folder / "model.json")
-    check_version(folder / "model.json", about, FORMAT_VERSION)
-    if about.get("kind") != kind:
-        raise UsageError(f"{folder} holds a {about.get('kind')}, not a {kind}")
-    missing = {"recipe", "shape", "class_names", "sha256"} - set(about)
-    if missing:
-        raise PocketganError(f"{folder / 'model.json'} lacks {', '.join(sorted(missing))}; it was changed by hand")
-    return about
-
-
-def _shape_of(about: dict[str, Any]) -> Shape:
-    channels, height, width = about.pop("shape")
-    return channels, height, width
-
-
-def _load_weights(folder: Path, name: str, network: nn.Module, about: dict[str, Any]) -> None:
-    file = folder / f"{name}.safetensors"
-    if not file.is_file() or sha256(file) != about["sha256"].get(file.name):
-        raise PocketganError(f"{file} is missing or damaged: its sha256 is not that of model.json")
-    try:
-        network.load_state_dict(load_file(file))
-    except (SafetensorError, RuntimeError) as error:
-        raise PocketganError(f"{file} does not fit its model.json ({str(error).splitlines()[0]})") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 from pocketgan.core.errors import UsageError
@@ -27,3 +29,13 @@ def find_device(name: str = "auto") -> torch.device:
             f"--device {name} is not available here; use auto or cpu (pocketgan doctor tells more)"
         ) from error
     return device
+
+
+def peak_memory_mb() -> int | None:
+    """The most memory this process has held so far, in MB (10^6 bytes); None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6)

@@ -25,6 +25,8 @@ from torch import Tensor
 
 PixelRange = Literal["signed", "unit"]
 
+MIN_SIDE, MAX_SIDE = 8, 64  # of an image, in pixels, that the program takes
+
 
 def to_floats(images: Tensor, pixels: PixelRange) -> Tensor:
     """Bytes to a network's range: uint8 of any shape in, float32 of the same shape out."""

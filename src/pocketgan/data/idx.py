@@ -61,7 +61,7 @@ def _read_stream(path: Path, stream: BinaryIO, size: int | None) -> NDArray[np.u
         raise PocketganError(f"{path} ends inside its header; fetch it again")
     shape = struct.unpack(f">{head[3]}I", sizes)
     expected = math.prod(shape)
-    if expected > MAX_BYTES:
+    if max(shape, default=0) > MAX_BYTES or expected > MAX_BYTES:
         raise PocketganError(f"{path} claims {expected:,} bytes, more than the {MAX_BYTES:,} that are read")
     if size is not None and size != 4 + len(sizes) + expected:
         raise PocketganError(f"{path} has {size:,} bytes where its header asks for {4 + len(sizes) + expected:,}")

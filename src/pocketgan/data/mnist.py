@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -11,12 +9,12 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import sha256
 from pocketgan.data.idx import read_idx
 from pocketgan.data.image_set import ImageSet
+from pocketgan.data.splits import choose_rows
 
 Split = Literal["train", "fit", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "fit", "val", "test")
@@ -58,33 +56,13 @@ def mnist(split: Split = "train") -> ImageSet:
     if split in ("fit", "val"):
         train = mnist("train")
         assert train.labels is not None
-        chosen = validation_rows(train.labels.tolist(), VAL_COUNT, VAL_SEED)
+        chosen = choose_rows(train.labels.tolist(), VAL_COUNT, VAL_SEED)
         part = train.rows(chosen if split == "val" else ~chosen)
         return ImageSet(part.images, part.labels, part.class_names, f"mnist/{split}", split, PROVENANCE)
     prefix = "t10k" if split == "test" else "train"
     images = torch.from_numpy(_checked(f"{prefix}-images-idx3-ubyte.gz")).unsqueeze(1)
     labels = torch.from_numpy(_checked(f"{prefix}-labels-idx1-ubyte.gz")).long()
     return ImageSet(images, labels, tuple("0123456789"), f"mnist/{split}", split, PROVENANCE)
-
-
-def validation_rows(labels: Sequence[int], count: int, seed: int) -> Tensor:
-    """Choose `count` rows with each class in proportion: bool ``[N]``.
-
-    Within a class the rows with the smallest hash of (seed, row) are taken, so that the choice depends on no library's
-    random numbers; the class sizes are rounded by largest remainder.
-    """
-    members: dict[int, list[int]] = {}
-    for row, label in enumerate(labels):
-        members.setdefault(label, []).append(row)
-    exact = {label: count * len(rows) / len(labels) for label, rows in members.items()}
-    sizes = {label: int(share) for label, share in exact.items()}
-    for label in sorted(exact, key=lambda key: (sizes[key] - exact[key], key))[: count - sum(sizes.values())]:
-        sizes[label] += 1
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    for label, rows in members.items():
-        rows.sort(key=lambda row: hashlib.blake2b(f"{seed}/{row}".encode(), digest_size=8).digest())
-        chosen[rows[: sizes[label]]] = True
-    return chosen
 
 
 def _checked(name: str) -> NDArray[np.uint8]:

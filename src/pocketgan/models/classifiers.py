@@ -64,7 +64,7 @@ class CNNDense(nn.Module):
 
 
 class Linear224(nn.Module):
-    """Original D's: images in [0, 1] repeated to 3 channels, resized to 224x224, one linear layer. 1,505,290 parameters."""
+    """Original D's: images repeated to 3 channels, resized to 224x224, one linear layer. 1,505,290 parameters."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()

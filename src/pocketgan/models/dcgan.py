@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.models.layers import Critique, Discriminator, Generator, Shape, keras_initialisation
+from pocketgan.models.layers import Critique, Discriminator, Dropout, Generator, Shape, keras_initialisation
 
 SLOPE = 0.3
-NORM = {"momentum": 0.01, "eps": 1e-3}  # PyTorch counts momentum from the other end: 1 - 0.99
+MOMENTUM, EPSILON = 0.01, 1e-3  # of BatchNorm; PyTorch counts momentum from the other end: 1 - 0.99
 
 
 class DCGANGenerator(Generator):
@@ -25,11 +25,11 @@ class DCGANGenerator(Generator):
         self.start = (height // 4, width // 4)
         units = 256 * self.start[0] * self.start[1]
         self.dense = nn.Linear(latent_dim, units)
-        self.norm0 = nn.BatchNorm1d(units, **NORM)
+        self.norm0 = nn.BatchNorm1d(units, EPSILON, MOMENTUM)
         self.up1 = nn.ConvTranspose2d(256, 128, 5, stride=1, padding=2)
-        self.norm1 = nn.BatchNorm2d(128, **NORM)
+        self.norm1 = nn.BatchNorm2d(128, EPSILON, MOMENTUM)
         self.up2 = nn.ConvTranspose2d(128, 64, 5, stride=2, padding=1)
-        self.norm2 = nn.BatchNorm2d(64, **NORM)
+        self.norm2 = nn.BatchNorm2d(64, EPSILON, MOMENTUM)
         self.up3 = nn.ConvTranspose2d(64, channels, 5, stride=2, padding=1)
         keras_initialisation(self)
 
@@ -37,8 +37,13 @@ class DCGANGenerator(Generator):
         x = F.leaky_relu(self.norm0(self.dense(z)), SLOPE)
         x = x.view(-1, *self.start, 256).permute(0, 3, 1, 2)  # Keras' Reshape((H/4, W/4, 256)): channels last
         x = F.leaky_relu(self.norm1(self.up1(x)), SLOPE)
-        x = F.leaky_relu(self.norm2(self.up2(x)[..., :-1, :-1]), SLOPE)
-        return torch.tanh(self.up3(x)[..., :-1, :-1])
+        x = F.leaky_relu(self.norm2(_cropped(self.up2(x))), SLOPE)
+        return torch.tanh(_cropped(self.up3(x)))
+
+
+def _cropped(x: Tensor) -> Tensor:
+    """Drop the last row and column, as `same` padding of a transposed convolution does in Keras."""
+    return x[..., :-1, :-1].contiguous(memory_format=torch.channels_last)
 
 
 class DCGANDiscriminator(Discriminator):
@@ -49,7 +54,7 @@ class DCGANDiscriminator(Discriminator):
         channels, height, width = shape
         self.down1 = nn.Conv2d(channels, 64, 5, stride=2)
         self.down2 = nn.Conv2d(64, 128, 5, stride=2)
-        self.drop = nn.Dropout(0.3)
+        self.drop = Dropout(0.3)
         self.head = nn.Linear(128 * (height // 4) * (width // 4), 1)
         keras_initialisation(self)
 

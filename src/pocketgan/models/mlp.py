@@ -41,7 +41,7 @@ class MLPGenerator(Generator):
 
 
 class MLPDiscriminator(Discriminator):
-    """Linear layers with LeakyReLU(0.2) after each hidden one, and one logit. A final Sigmoid is folded into the loss."""
+    """Linear layers, LeakyReLU(0.2) after each hidden one, and one logit. A final Sigmoid is folded into the loss."""
 
     def __init__(self, shape: Shape, *, hidden: tuple[int, ...]) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.models.layers import Critique, Discriminator, Generator, Shape
+from pocketgan.models.layers import Critique, Discriminator, Generator, Shape, small_initialisation
 
 
 class PocketGenerator(Generator):
@@ -22,6 +22,7 @@ class PocketGenerator(Generator):
         self.up1 = nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)
         self.norm1 = nn.BatchNorm2d(32)
         self.up2 = nn.ConvTranspose2d(32, channels, 4, stride=2, padding=1)
+        small_initialisation(self)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         assert y is not None, "a conditional generator needs labels"
@@ -43,6 +44,8 @@ class PocketDiscriminator(Discriminator):
         self.dense = nn.Linear(64 * (height // 4) * (width // 4), 256)
         self.head = nn.Linear(256, 1)
         self.projection = nn.Embedding(classes, 256)
+        small_initialisation(self)
+        nn.init.normal_(self.projection.weight, 0.0, 0.02)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Critique:
         assert y is not None, "a conditional discriminator needs labels"

@@ -29,6 +29,8 @@ class ScheduleConfig(Config):
     minutes: float | None = Field(default=None, gt=0)  # or in minutes, turned into nimg once at the start
     lr_hold: float = Field(default=1.0, ge=0, le=1)  # share of the budget at the full rate; then a line to 0
     ema_nimg: float = Field(default=0.0, ge=0)  # half-life in images of the generator's moving average; 0: none
+    until_good: bool = False  # stop earlier, at the epoch whose samples a guide reads as surely as real images
+    guide: str = "guide"  # that guide: the shipped one for MNIST's digits, or the folder of a trained classifier
     sample_every: int = Field(default=5, ge=1)  # sample grids at epochs 1 to 5 and at every such epoch
 
     @model_validator(mode="after")
@@ -39,7 +41,7 @@ class ScheduleConfig(Config):
         return self
 
     def total_nimg(self, images: int) -> int:
-        """The budget in images, rounded up to whole batches, for a set of `images`. A budget in minutes has none yet."""
+        """The budget in images, rounded up to whole batches, for a set of `images`. A budget in minutes has none."""
         if self.nimg is not None:
             wanted = self.nimg
         elif self.epochs is not None:

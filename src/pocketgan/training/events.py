@@ -42,4 +42,4 @@ def cut_events(path: Path, nimg: int) -> None:
     with clear_errors(path):
         beside = path.with_name(path.name + ".cut")
         beside.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
-        os.replace(beside, path)
+        beside.replace(path)

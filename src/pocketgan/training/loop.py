@@ -15,7 +15,7 @@ from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.stream import BatchStream
-from pocketgan.models import pair_of
+from pocketgan.models.table import pair_of
 from pocketgan.objectives.losses import LOSSES, AdversarialLoss
 from pocketgan.recipes import Recipe
 from pocketgan.training.state import TrainState, update_ema
@@ -24,7 +24,7 @@ TICK_STEPS = 50  # steps between two milestones inside an epoch
 
 
 class Milestone(NamedTuple):
-    """Where a training stands. At the end of an epoch the losses are the epoch's averages, else those since it began."""
+    """Where a training stands. The losses are averages over the epoch so far, at its end over all of it."""
 
     nimg: int
     epoch: int  # the running one, from 1; at its end the one that ended

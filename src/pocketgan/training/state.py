@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from pocketgan.models import build_pair
 from pocketgan.models.layers import BATCH_NORMS, Discriminator, Generator, Shape, channels_last, has
+from pocketgan.models.table import build_pair
 from pocketgan.recipes import Recipe
 
 

@@ -1,0 +1,1 @@
+"""The published figures, made by commands that anyone can repeat."""

@@ -1,0 +1,87 @@
+"""A trained classifier: load, save, read images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pocketgan.core.devices import find_device
+from pocketgan.core.errors import UsageError
+from pocketgan.models.layers import Shape, channels_last, parameter_count
+from pocketgan.models.table import build_classifier
+from pocketgan.recipes import ClassifierRecipe
+from pocketgan.saved import load_weights, model_folder, read_model_file, save_networks
+from pocketgan.training.classifiers import images_for
+
+GUIDE = "guide"  # the shipped classifier of MNIST digits that labels, selects and steers, and never judges
+
+
+class Classifier:
+    """A network that names classes, as it was trained.
+
+    Attributes
+    ----------
+    network
+        Images in [0, 1] to logits ``[B, K]``.
+    recipe, shape, class_names, facts
+        As in `Model`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: ClassifierRecipe,
+        shape: Shape,
+        class_names: tuple[str, ...],
+        facts: dict[str, Any],
+    ) -> None:
+        self.network = network.eval()
+        self.recipe, self.shape, self.class_names, self.facts = recipe, shape, class_names, facts
+        self.device = next(network.parameters()).device
+
+    @torch.no_grad()
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Class probabilities: uint8 ``[N, C, H, W]`` in, float32 ``[N, K]`` out, computed in blocks of 500.
+
+        Raises
+        ------
+        UsageError
+            The images have another shape than those it was trained on.
+        """
+        if tuple(images.shape[1:]) != self.shape:
+            raise UsageError(f"the classifier reads images of shape {list(self.shape)}, not {list(images.shape[1:])}")
+        parts = [self.network(images_for(part, self.device)).softmax(1).cpu() for part in images.split(500)]
+        return torch.cat(parts) if parts else torch.empty(0, len(self.class_names))
+
+    def label(self, images: Tensor) -> Tensor:
+        """The likeliest class of each image: int64 ``[N]``."""
+        return self.probabilities(images).argmax(1)
+
+    def save(self, folder: Path) -> None:
+        """Write the model folder, whole."""
+        networks = {"classifier": self.network}
+        save_networks(folder, networks, self.recipe, self.shape, self.class_names, self.facts)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> Classifier:
+        """Load a classifier from a run folder or its own; ``guide`` is the one that comes with the package."""
+        folder = model_folder(path, "classifier")
+        about = read_model_file(folder)
+        assert isinstance(about.recipe, ClassifierRecipe), "model_folder found a classifier"
+        network = build_classifier(about.recipe.architecture, about.shape, len(about.class_names), about.recipe.seed)
+        load_weights(folder, "classifier", network, about)
+        network.to(find_device(device))
+        return cls(channels_last(network), about.recipe, about.shape, about.class_names, about.facts)
+
+    def __repr__(self) -> str:
+        classes, parameters = len(self.class_names), parameter_count(self.network)
+        return f"Classifier({self.recipe.name!r}, {classes} classes, {parameters:,} parameters)"
+
+
+def guide_for(data_shape: Shape, class_names: tuple[str, ...]) -> Classifier | None:
+    """The shipped guide, if it reads images of this shape and these classes; else None."""
+    guide = Classifier.load(GUIDE)
+    return guide if (guide.shape, guide.class_names) == (data_shape, class_names) else None

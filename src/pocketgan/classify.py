@@ -1,0 +1,171 @@
+"""`classify`: train a classifier, and label images with one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pocketgan.classifier import Classifier
+from pocketgan.core.devices import find_device
+from pocketgan.core.errors import UsageError
+from pocketgan.core.files import refuse_existing, write_text
+from pocketgan.core.terminal import Display
+from pocketgan.data.image_set import ImageSet
+from pocketgan.data.load import load_images
+from pocketgan.data.splits import choose_rows
+from pocketgan.evaluate import error_rate
+from pocketgan.model import Model
+from pocketgan.models.layers import channels_last, parameter_count
+from pocketgan.models.table import build_classifier
+from pocketgan.recipes import ClassifierRecipe, classifier_recipe
+from pocketgan.saved import data_facts, holds, made_with
+from pocketgan.training.classifiers import train_classifier_steps
+
+HELD_OUT = 1 / 6  # share kept from a classifier's training where the images come without a test split
+
+
+def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]:
+    """The images a classifier learns from, and those its error is counted on.
+
+    A source with a test split (MNIST, an NPZ or IDX folder with both) is taken as it is. Of any other, a sixth is held
+    out, classes in proportion.
+
+    Raises
+    ------
+    UsageError
+        The images have no labels, or too few of them to hold any out.
+    """
+    learning = load_images(source, split)
+    if learning.labels is None:
+        raise UsageError(f"{source} has no labels to learn from; put the images into one folder per class")
+    if learning.split != "all":
+        return learning, load_images(source, "test")
+    held_out = round(len(learning) * HELD_OUT)
+    if held_out == 0:
+        raise UsageError(f"{source} holds {len(learning)} images, too few to test a classifier on; add more")
+    chosen = choose_rows(learning.labels.tolist(), held_out, seed=0)
+    return learning.rows(~chosen), learning.rows(chosen)
+
+
+def train_classifier(
+    recipe: str | ClassifierRecipe = "cnn",
+    *,
+    out: str | Path,
+    device: str = "auto",
+    quiet: bool = False,
+    **options: Any,
+) -> Classifier:
+    """Train a classifier on real images and count its errors on test images, once, at the end.
+
+    Parameters
+    ----------
+    recipe
+        The name of a preset (``cnn``, ``mlp``, ``cnn-dense``, ``linear-224``), a TOML file, or a `ClassifierRecipe`.
+    out
+        Folder for ``model.json`` and ``classifier.safetensors``; must not exist yet.
+    device, quiet, options
+        As in `pocketgan.train`.
+
+    Returns
+    -------
+    Classifier
+        Its `facts` hold loss and accuracy of each epoch and the test error.
+
+    Raises
+    ------
+    UsageError
+        The recipe, an option or the images do not fit, or `out` exists.
+    """
+    wanted = classifier_recipe(recipe, options) if isinstance(recipe, str) else recipe
+    folder, display = Path(out), Display(quiet)
+    refuse_existing(folder)
+    learning, test = learning_and_test_sets(wanted.source, wanted.split)
+    place = find_device(device)
+    network = build_classifier(wanted.architecture, learning.shape, len(learning.class_names), wanted.seed).to(place)
+    channels_last(network)
+    began, epochs = time.perf_counter(), []
+    with display.bar(f"classifier {wanted.name}", wanted.epochs * len(learning)) as bar:
+        for step in train_classifier_steps(network, learning, wanted, place):
+            figures = f"loss {step.loss:.4f}  accuracy {step.accuracy:.2%}"
+            bar.update(step.nimg, f"epoch {step.epoch}/{wanted.epochs}  {figures}")
+            if step.epoch_ended:
+                epochs.append({"epoch": step.epoch, "loss": step.loss, "accuracy": step.accuracy})
+                display.line(f"epoch {step.epoch}/{wanted.epochs}  {figures}")
+    facts = {
+        "parameters": parameter_count(network),
+        "data": data_facts(learning),
+        "made_with": made_with(place),
+        "epochs": epochs,
+        "train_seconds": round(time.perf_counter() - began, 3),
+    }
+    classifier = Classifier(network, wanted, learning.shape, learning.class_names, facts)
+    assert test.labels is not None
+    rate = error_rate(classifier.label(test.images), test.labels)
+    facts["test"] = {"name": test.name, **rate.as_dict()}
+    display.line(f"test: {rate}")
+    classifier.save(folder)
+    return classifier
+
+
+def label_images(
+    classifier: Classifier | str | Path,
+    images: ImageSet | str | Path,
+    *,
+    out: str | Path,
+    split: str = "train",
+    count: int = 100,
+    seed: int = 0,
+    device: str = "auto",
+) -> list[tuple[int, float]]:
+    """Label images and write ``row,label,class_name,confidence`` as CSV.
+
+    Parameters
+    ----------
+    classifier
+        A `Classifier`, its folder, a run's folder, or ``guide``.
+    images
+        An `ImageSet`, a path as `load_images` takes it, or the folder of a model, whose output is labelled.
+    out
+        A new file.
+    split
+        Of images that have splits.
+    count, seed
+        Of a model's output.
+    device
+        As in `pocketgan.train`.
+
+    Returns
+    -------
+    list
+        Label and confidence (0 to 1) of each image.
+
+    Raises
+    ------
+    UsageError
+        `out` exists, nothing is at a path, or the images have another shape than the classifier reads.
+    """
+    target = Path(out)
+    refuse_existing(target)
+    reader = classifier if isinstance(classifier, Classifier) else Classifier.load(classifier, device)
+    confidences, labels = reader.probabilities(_pixels_of(images, split, count, seed, device)).max(1)
+    rows = [(int(label), float(sure)) for label, sure in zip(labels, confidences, strict=True)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "label", "class_name", "confidence"])
+    for row, (label, sure) in enumerate(rows):
+        writer.writerow([row, label, reader.class_names[label], f"{sure:.6f}"])
+    write_text(target, text.getvalue())
+    return rows
+
+
+def _pixels_of(images: ImageSet | str | Path, split: str, count: int, seed: int, device: str) -> Tensor:
+    if isinstance(images, ImageSet):
+        return images.images
+    if holds(images, "model"):
+        return Model.load(images, device).sample(count, seed=seed).images
+    return load_images(images, split).images

@@ -1,0 +1,113 @@
+"""What every loader checks: sides, labels, splits, and that an unreadable file gives one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
+
+MAX_LABEL = 10_000  # a larger one is taken for a mistake: a network grows with the number of classes
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn an error of the system or of a decoder inside the block into one line that names the file.
+
+    Raises
+    ------
+    PocketganError
+        The block raised an OSError or a ValueError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise PocketganError(
+            f"{error.filename or path} cannot be read: {error.strerror or first_line(error)}"
+        ) from error
+    except ValueError as error:
+        raise PocketganError(f"{path} cannot be read: {first_line(error)}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or the error's kind where it has none."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def refuse_split(path: Path, split: str) -> None:
+    """Refuse any split but the default ``train`` of a source that has none, so that nobody tests on training images.
+
+    Raises
+    ------
+    UsageError
+        Another split was asked for.
+    """
+    if split != "train":
+        raise UsageError(f"{path} has no splits, so there is no '{split}' in it; leave --split out")
+
+
+def check_sides(path: Path, height: int, width: int) -> None:
+    """Refuse images whose sides (pixels) no network of the program takes.
+
+    Raises
+    ------
+    PocketganError
+        A side is outside `MIN_SIDE` to `MAX_SIDE`.
+    """
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
+        raise PocketganError(
+            f"{path} holds {height}x{width} pixels: sides from {MIN_SIDE} to {MAX_SIDE} are supported; resize it"
+        )
+
+
+def integer(text: str) -> int | None:
+    """The integer that a cell of a table or a folder name spells in plain digits; None if it spells none."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 19 else None
+
+
+def check_labels(
+    path: Path | str, labels: NDArray[Any], count: int, class_names: tuple[str, ...] = ()
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Integer labels of `count` images, and what they stand for.
+
+    Parameters
+    ----------
+    path
+        Where they come from, for the error line.
+    labels
+        Integers ``[N]``.
+    count
+        How many images there are; at least 1.
+    class_names
+        Of the classes, if they are known; else they are ``0`` to the largest label.
+
+    Returns
+    -------
+    tuple
+        int64 ``[N]`` and the class names.
+
+    Raises
+    ------
+    PocketganError
+        One label for each image, each from 0 to the last class (or to `MAX_LABEL`), is what they are not.
+    """
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise PocketganError(
+            f"{path} has labels {labels.dtype} {list(labels.shape)}; one integer for each of {count:,} images is needed"
+        )
+    largest = min(len(class_names) or MAX_LABEL + 1, MAX_LABEL + 1) - 1
+    wrong = (labels < 0) | (labels > largest)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise PocketganError(f"{path} gives image number {row} the label {labels[row]}; labels run from 0 to {largest}")
+    names = class_names or tuple(str(label) for label in range(int(labels.max()) + 1))
+    return torch.from_numpy(labels.astype(np.int64)), names

@@ -1,0 +1,98 @@
+"""`generate`: images from a saved model, streamed into the formats that people's own loaders read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pocketgan.classifier import Classifier, guide_for
+from pocketgan.core.errors import UsageError
+from pocketgan.core.terminal import Display
+from pocketgan.export import export_samples
+from pocketgan.model import Model, Samples
+
+
+def generate(
+    model: Model | str | Path,
+    *,
+    out: str | Path,
+    count: int = 100,
+    digit: int | None = None,
+    balanced: bool = False,
+    seed: int = 0,
+    formats: Sequence[str] = ("png", "grid"),
+    test_share: float | None = None,
+    classifier: Classifier | str | Path | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+) -> list[Path]:
+    """Generate images and write them with their latents, in bounded memory.
+
+    Parameters
+    ----------
+    model
+        A `Model`, a run folder or a model folder.
+    out
+        A new folder.
+    count
+        Images in all.
+    digit
+        The class of all of them (conditional models); without it the classes take turns.
+    balanced
+        Insist on every class equally often, so that a model which cannot be asked for one is refused.
+    seed
+        Of the latents; the same seed and index give the same bytes whatever the count.
+    formats
+        Any of ``png``, ``npz``, ``idx``, ``grid``.
+    test_share
+        Share of the images, in (0, 1), that goes into the test part of NPZ (then with Keras' names) and IDX.
+    classifier
+        What labels the images of an unconditional model; the shipped guide where it knows such images, else nothing.
+    device, quiet
+        As in `pocketgan.train`.
+
+    Returns
+    -------
+    list of Path
+        The files and folders written.
+
+    Raises
+    ------
+    UsageError
+        The model cannot do what is asked, a format is unknown, or `out` exists.
+    """
+    source = model if isinstance(model, Model) else Model.load(model, device)
+    if balanced and not source.conditional:
+        raise UsageError(f"--balanced: {source.recipe.name} is unconditional and cannot be asked for classes")
+    parts = labelled(source.stream(count, label=digit, seed=seed), source, classifier)
+    with Display(quiet).bar(f"generating {count:,} images", count) as bar:
+        return export_samples(
+            parts, count, Path(out), formats, test_share=test_share, on_progress=lambda done: bar.update(done)
+        )
+
+
+def labelled(
+    parts: Iterator[Samples], model: Model, classifier: Classifier | str | Path | None = None
+) -> Iterator[Samples]:
+    """The same parts, with labels read by a classifier where the model could not be asked for any.
+
+    Raises
+    ------
+    UsageError
+        The classifier reads images of another shape.
+    """
+    if model.conditional:
+        return parts
+    reader = guide_for(model.shape, model.class_names) if classifier is None else classifier
+    if reader is None:
+        return parts
+    if not isinstance(reader, Classifier):
+        reader = Classifier.load(reader)
+    if reader.shape != model.shape:
+        raise UsageError(f"the classifier reads images {list(reader.shape)}, the model makes {list(model.shape)}")
+    return (_read(part, reader) for part in parts)
+
+
+def _read(part: Samples, reader: Classifier) -> Samples:
+    return replace(part, labels=reader.label(part.images), class_names=reader.class_names, label_source="guide")

@@ -1,0 +1,140 @@
+"""The tables that name the networks. To add a pair, write one file and one row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from torch import nn
+
+from pocketgan.core.errors import UsageError, nearest
+from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
+from pocketgan.core.randomness import seeded
+from pocketgan.models.classifiers import CNN, CNNDense, Linear224, MLPClassifier
+from pocketgan.models.config import ModelConfig
+from pocketgan.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from pocketgan.models.dcgan_rotate import RotateDiscriminator, RotateGenerator
+from pocketgan.models.layers import Discriminator, Generator, Shape
+from pocketgan.models.mlp import MLPDiscriminator, MLPGenerator
+from pocketgan.models.pocket import PocketDiscriminator, PocketGenerator
+
+
+class Pair(NamedTuple):
+    """One row of the table: how to build the two networks, and which images they can make."""
+
+    generator: Callable[..., Generator]  # (latent_dim, shape), and the number of classes if conditional
+    discriminator: Callable[..., Discriminator]  # (shape), and the number of classes if conditional
+    conditional: bool = False
+    side_multiple: int = 1  # height and width must be multiples of this,
+    side_exact: int | None = None  # or exactly this
+
+
+# fmt: off
+PAIRS: dict[str, Pair] = {
+    "mlp":          Pair(partial(MLPGenerator, hidden=(256,)),                             partial(MLPDiscriminator, hidden=(256, 100))),
+    "mlp-bn":       Pair(partial(MLPGenerator, hidden=(256, 512, 1024), batch_norm=True),  partial(MLPDiscriminator, hidden=(512, 256))),
+    "mlp-deep":     Pair(partial(MLPGenerator, hidden=(256, 512, 1024)),                   partial(MLPDiscriminator, hidden=(512, 256))),
+    "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
+    "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28),
+    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, side_multiple=4),
+}
+# fmt: on
+
+CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {
+    "cnn": CNN,
+    "mlp": MLPClassifier,
+    "cnn-dense": CNNDense,
+    "linear-224": Linear224,
+}
+
+
+def pair_of(architecture: str) -> Pair:
+    """The row of the table with this name.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    if architecture not in PAIRS:
+        raise UsageError(f"architecture '{architecture}' is unknown{nearest(architecture, PAIRS)}")
+    return PAIRS[architecture]
+
+
+def check_images(architecture: str, shape: Shape, classes: int) -> None:
+    """Refuse images that a pair cannot learn.
+
+    Raises
+    ------
+    UsageError
+        The sides do not fit, or the pair needs labels and there are none.
+    """
+    pair = pair_of(architecture)
+    _, height, width = shape
+    size = f"{height}x{width}"
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
+        raise UsageError(f"images of {size} pixels: sides from {MIN_SIDE} to {MAX_SIDE} are supported; resize them")
+    if pair.side_exact and {height, width} != {pair.side_exact}:
+        raise UsageError(
+            f"{architecture} makes {pair.side_exact}x{pair.side_exact} images only, not {size}; resize them or try 'mlp'"
+        )
+    if height % pair.side_multiple or width % pair.side_multiple:
+        raise UsageError(
+            f"{architecture} needs sides that are multiples of {pair.side_multiple}, not {size}; resize them or try 'mlp'"
+        )
+    if pair.conditional and classes == 0:
+        raise UsageError(
+            f"{architecture} learns from labels and these images have none; add class folders or try 'dcgan'"
+        )
+
+
+def build_generator(config: ModelConfig, shape: Shape, classes: int) -> Generator:
+    """A generator with fresh weights, drawn from torch's global generator."""
+    check_images(config.architecture, shape, classes)
+    pair = pair_of(config.architecture)
+    return pair.generator(config.latent_dim, shape, *([classes] if pair.conditional else []))
+
+
+def build_discriminator(config: ModelConfig, shape: Shape, classes: int) -> Discriminator:
+    """A discriminator with fresh weights, drawn from torch's global generator."""
+    check_images(config.architecture, shape, classes)
+    pair = pair_of(config.architecture)
+    return pair.discriminator(shape, *([classes] if pair.conditional else []))
+
+
+def build_pair(config: ModelConfig, shape: Shape, classes: int, seed: int) -> tuple[Generator, Discriminator]:
+    """Both networks with the weights that a seed gives them.
+
+    Parameters
+    ----------
+    config
+        Which pair, and the length of z.
+    shape
+        Channels, height and width of the images.
+    classes
+        How many classes their labels have; 0 without labels.
+    seed
+        Of the run.
+
+    Raises
+    ------
+    UsageError
+        The architecture is unknown or cannot make such images.
+    """
+    with seeded(seed, "initialisation"):
+        return build_generator(config, shape, classes), build_discriminator(config, shape, classes)
+
+
+def build_classifier(architecture: str, shape: Shape, classes: int, seed: int) -> nn.Module:
+    """A classifier with the weights that a seed gives it.
+
+    Raises
+    ------
+    UsageError
+        The architecture is unknown.
+    """
+    if architecture not in CLASSIFIERS:
+        raise UsageError(f"classifier '{architecture}' is unknown{nearest(architecture, CLASSIFIERS)}")
+    with seeded(seed, "initialisation"):
+        return CLASSIFIERS[architecture](shape, classes)

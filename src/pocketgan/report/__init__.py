@@ -1,0 +1,217 @@
+"""The report of a run: one HTML file that opens offline and loads nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from pocketgan.core.errors import PocketganError
+from pocketgan.core.files import write_text
+from pocketgan.report import charts, pictures, words
+from pocketgan.report.charts import NARROW, WIDE, Interval, Series
+from pocketgan.report.reading import Run, Scores, Share, Unsure, read_run
+
+STRIP_ROWS = 8  # epochs shown one under the other
+FRAMES = 30  # epochs in the animation
+ENLARGED_WIDTH = 1440  # pixels; twice the column of the page, for dense screens
+MATRIX_CLASSES = 26  # with more, the confusions are told in words only
+
+
+def write_report(run: Path) -> Path:
+    """Write `report.html` into a run folder, from what the folder holds; a missing part is named in its section.
+
+    Raises
+    ------
+    UsageError
+        The folder is no run that ended.
+    PocketganError
+        One of its files is damaged, or the report cannot be written.
+    """
+    facts = read_run(Path(run))
+    target = Path(run) / "report.html"
+    write_text(target, _page().render(_content(facts)))
+    return target
+
+
+@cache
+def _page() -> Template:
+    loader = PackageLoader("pocketgan.report", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _content(run: Run) -> dict[str, Any]:
+    """All names that the page uses."""
+    scores = run.scores or Scores()
+    folder = run.folder.resolve().name
+    return {
+        "run": run,
+        "model": run.model,
+        "scores": scores,
+        "words": words,
+        "labelled": bool(run.model.class_names),
+        "rebuild": shlex.join(["pocketgan", "run", f"{folder}/recipe.toml", "--out", folder]),
+        "grid": pictures.data_uri(_enlarged_file(run.grid)) if run.grid else None,
+        "errors_chart": _errors_chart(scores),
+        "strip": _strip(run),
+        "animation": _animation(run),
+        "losses_chart": _losses_chart(run),
+        "balance": _balance(run, scores),
+        "confusions": _confusions(run, scores),
+        "least_sure": [_unsure(run, one) for one in scores.least_sure or []],
+        "label_word": words.LABEL_WORDS.get(scores.s1.labels_from if scores.s1 else "", "label"),
+        "accuracy_chart": _accuracy_chart(run),
+    }
+
+
+def _both_widths(chart: Callable[..., Markup]) -> Markup:
+    """The chart drawn for a wide and for a narrow page, of which the style shows one."""
+    wide, narrow = chart(width=WIDE), chart(width=NARROW)
+    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow) if wide else wide
+
+
+def _errors_chart(scores: Scores) -> Markup:
+    shares: list[tuple[str, str, Share | None]] = [
+        ("S0", words.real_images(scores.s0), scores.s0),
+        ("S1", "fakes", scores.s1),
+        ("S1", "fakes", scores.s1_10k),
+    ]
+    rows = [
+        Interval(
+            name=f"{name}: {share.count:,} {what}",
+            detail=f"{share.errors:,} of {share.count:,} read wrongly",
+            value=share.error,
+            low=share.low,
+            high=share.high,
+            text=words.per_cent(share.error, share.count),
+            range_text=words.interval(share),
+            accent=name != "S0",
+        )
+        for name, what, share in shares
+        if share
+    ]
+    if not rows:
+        return Markup("")
+    alt = "Shares read wrongly with 95% intervals. " + "; ".join(
+        f"{row.name}: {row.text}, {row.range_text}" for row in rows
+    )
+    return _both_widths(partial(charts.interval_chart, rows, alt=alt, x_label="share read wrongly"))
+
+
+def _losses_chart(run: Run) -> Markup:
+    series = [
+        Series("discriminator", [(e.epoch, e.loss_d) for e in run.losses if e.loss_d is not None]),
+        Series("generator", [(e.epoch, e.loss_g) for e in run.losses if e.loss_g is not None], accent=True),
+    ]
+    label = "loss, in nats" if run.recipe.objective.loss == "bce" else "loss"
+    alt = words.loss_alt(run.losses) if run.losses else ""
+    return _both_widths(
+        partial(charts.line_chart, series, x_label="epoch", y_label=label, alt=alt, percent=False),
+    )
+
+
+def _accuracy_chart(run: Run) -> Markup:
+    epochs = (run.classifier.epochs if run.classifier else None) or []
+    series = [
+        Series("training images", [(e.epoch, e.accuracy) for e in epochs if e.accuracy is not None]),
+        Series("test images", [(e.epoch, e.test_accuracy) for e in epochs if e.test_accuracy is not None], accent=True),
+    ]
+    ends = ", ".join(f"{line.name} {100 * line.points[-1][1]:.2f}%" for line in series if line.points)
+    alt = f"Line chart of the accuracy of C over {len(epochs)} epochs; in the last: {ends}."
+    return _both_widths(
+        partial(charts.line_chart, series, x_label="epoch", y_label="share read rightly", alt=alt, percent=True),
+    )
+
+
+def _enlarged_file(path: Path, width: int = ENLARGED_WIDTH) -> bytes:
+    return pictures.png(pictures.enlarged(pictures.open_picture(path), width))
+
+
+def _evenly(items: Sequence[Any], most: int) -> list[Any]:
+    """At most `most` of them, evenly chosen, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
+
+
+def _strip(run: Run) -> list[tuple[int, str]]:
+    """Epochs, and the first 20 samples of each in one row as a data URI."""
+    height = run.model.shape[1]
+    rows = []
+    for epoch, path in _evenly(list(run.samples.items()), STRIP_ROWS):
+        picture = pictures.in_one_row(pictures.open_picture(path), height)
+        rows.append((epoch, pictures.data_uri(pictures.png(pictures.enlarged(picture, ENLARGED_WIDTH)))))
+    return rows
+
+
+def _animation(run: Run) -> tuple[str, str] | None:
+    """Five rows of samples over the epochs, moving and still, as data URIs; None for fewer than two epochs."""
+    if len(run.samples) < 2:
+        return None
+    frames = []
+    for epoch, path in _evenly(list(run.samples.items()), FRAMES):
+        rows = pictures.first_rows(pictures.open_picture(path), run.model.shape[1], rows=5)
+        frames.append((epoch, pictures.enlarged(rows, WIDE)))
+    if len({picture.size for _, picture in frames}) > 1:
+        raise PocketganError(f"the pictures in {run.folder / 'samples'} differ in size; make them again")
+    moving, still = pictures.animation(frames)
+    return pictures.data_uri(moving), pictures.data_uri(still)
+
+
+def _balance(run: Run, scores: Scores) -> list[tuple[str, Markup]]:
+    """Titles and bar charts of how C reads the fakes."""
+    drawn = []
+    for counts in (scores.label_counts, scores.label_counts_10k):
+        if counts:
+            names = _names(run, len(counts))
+            title = f"{sum(counts):,} fakes"
+            alt = f"How C reads {title}: " + ", ".join(f"{n} {c:,}" for n, c in zip(names, counts, strict=True))
+            drawn.append((title, charts.bar_chart(names, counts, alt=alt)))
+    return drawn
+
+
+def _confusions(run: Run, scores: Scores) -> list[tuple[Markup, str]]:
+    """Tables of label against reading for fakes and for real images, each with its largest mistakes in words."""
+    drawn = []
+    for matrix, what in ((scores.confusion, "fakes"), (scores.confusion_real, words.real_images(scores.s0))):
+        if not matrix:
+            continue
+        if any(len(row) != len(matrix) for row in matrix):
+            raise PocketganError(f"{run.folder / 'scores.json'}: a confusion matrix is not square; make it again")
+        names = _names(run, len(matrix))
+        caption = f"{sum(map(sum, matrix)):,} {what}"
+        table = charts.confusion_heatmap(matrix, names, caption=caption)
+        told = words.frequent_mistakes(matrix, names)
+        drawn.append((table, told) if len(matrix) <= MATRIX_CLASSES else (Markup("<p>{}</p>").format(caption), told))
+    return drawn
+
+
+def _unsure(run: Run, one: Unsure) -> dict[str, Any]:
+    """What the page shows of one fake; a picture outside the run folder counts as missing."""
+    path = (run.folder / one.file).resolve()
+    found = path.is_relative_to(run.folder.resolve()) and path.is_file()
+    return {
+        "picture": pictures.data_uri(_enlarged_file(path, width=196)) if found else None,
+        "file": one.file,
+        "label": None if one.label is None else _name(run, one.label),
+        "read_as": _name(run, one.read_as),
+        "wrong": one.label is not None and one.label != one.read_as,
+        "confidence": f"{100 * one.confidence:.0f}%",
+    }
+
+
+def _names(run: Run, count: int) -> list[str]:
+    return [_name(run, index) for index in range(count)]
+
+
+def _name(run: Run, index: int) -> str:
+    names = run.model.class_names
+    return names[index] if 0 <= index < len(names) else str(index)

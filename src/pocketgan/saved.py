@@ -1,0 +1,159 @@
+"""The folder of a saved network: safetensors and `model.json`, enough to rebuild it with no code in it."""
+
+from __future__ import annotations
+
+import io
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pocketgan.core.config import complaint
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_bytes, write_json
+from pocketgan.data.image_set import ImageSet
+from pocketgan.models.layers import Shape
+from pocketgan.recipes import ClassifierRecipe, Recipe
+
+FORMAT_VERSION = 1
+SHIPPED = Path(__file__).parent / "weights"
+KINDS = {"model": "gan", "classifier": "classifier"}  # what a folder is called in a run, and in its model.json
+
+
+class ModelFile(BaseModel):
+    """`model.json`. What it says beyond these fields is kept as `facts`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    recipe: Recipe | ClassifierRecipe
+    shape: Shape
+    class_names: tuple[str, ...]
+    sha256: dict[str, str]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it was trained on and made with, as plain JSON."""
+        return dict(self.model_extra or {})
+
+
+def save_networks(
+    folder: Path,
+    networks: dict[str, nn.Module],
+    recipe: Recipe | ClassifierRecipe,
+    shape: Shape,
+    class_names: tuple[str, ...],
+    facts: dict[str, Any],
+) -> None:
+    """Write a model folder, whole: one safetensors file for each network, and `model.json`."""
+    with whole_folder(folder) as beside:
+        sums = {}
+        for name, network in networks.items():
+            tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+            file = beside / f"{name}.safetensors"
+            save_file(tensors, file, metadata={"format_version": str(FORMAT_VERSION), "network": name})
+            sums[file.name] = sha256(file)
+        content = {
+            "format_version": FORMAT_VERSION,
+            "kind": recipe.kind,
+            "shape": list(shape),
+            "class_names": list(class_names),
+            "recipe": recipe.model_dump(exclude_none=True, mode="json"),
+            **facts,
+            "sha256": sums,
+        }
+        write_json(beside / "model.json", content)
+
+
+def read_model_file(folder: Path) -> ModelFile:
+    """Read and check `model.json`.
+
+    Raises
+    ------
+    PocketganError
+        It is missing, damaged, changed by hand, or written by a newer version.
+    """
+    path = folder / "model.json"
+    content = read_json(path)
+    check_version(path, content, FORMAT_VERSION)
+    known = {name: value for name, value in content.items() if name not in ("format_version", "kind")}
+    try:
+        return ModelFile.model_validate(known)
+    except ValidationError as error:
+        raise PocketganError(f"{path}: {complaint(error)}; it was changed by hand") from error
+
+
+def load_weights(folder: Path, name: str, network: nn.Module, about: ModelFile) -> None:
+    """Put a file's weights into a network of the same layers.
+
+    Raises
+    ------
+    PocketganError
+        The file is missing, damaged, or holds other layers.
+    """
+    file = folder / f"{name}.safetensors"
+    if not file.is_file() or sha256(file) != about.sha256.get(file.name):
+        raise PocketganError(f"{file} is missing or damaged: its sha256 is not that of model.json")
+    try:
+        network.load_state_dict(load_file(file))
+    except (SafetensorError, RuntimeError) as error:
+        raise PocketganError(f"{file} does not fit its model.json ({str(error).splitlines()[0]})") from error
+
+
+def save_state_dict(network: nn.Module, path: Path) -> None:
+    """Weights as PyTorch's own file, for other programs: ``torch.load(path, weights_only=True)`` reads it."""
+    buffer = io.BytesIO()
+    torch.save({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def model_folder(path: str | Path, inside: str) -> Path:
+    """The folder that holds `model.json`: `path` itself, its subfolder `inside` (a run), or a shipped model's.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    found = _find_model(Path(path), inside)
+    if found is None:
+        raise UsageError(
+            f"{path} holds no {inside}: give a run folder, a folder with model.json, or a shipped model's name"
+        )
+    return found
+
+
+def holds(path: str | Path, inside: str) -> bool:
+    """Whether a path leads to a ``model`` or to a ``classifier``."""
+    return _find_model(Path(path), inside) is not None
+
+
+def _find_model(folder: Path, inside: str) -> Path | None:
+    for candidate in (folder, folder / inside, SHIPPED / folder):
+        about = candidate / "model.json"
+        if about.is_file() and read_json(about).get("kind") == KINDS[inside]:
+            return candidate
+    return None
+
+
+def made_with(device: torch.device) -> dict[str, Any]:
+    """Versions and machine, for the record in `model.json`."""
+    return {
+        "pocketgan": version("pocketgan"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def data_facts(data: ImageSet) -> dict[str, Any]:
+    """What `model.json` keeps of the images a network was trained on."""
+    kept = {"name": data.name, "split": data.split, "count": len(data)}
+    return {**kept, "digest": data.digest, "provenance": data.provenance}

@@ -1,0 +1,40 @@
+"""TensorBoard's event files, for those who ask for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan.core.errors import UsageError
+
+
+class Board:
+    """Losses and sample grids by nimg.
+
+    Raises
+    ------
+    UsageError
+        The `tensorboard` extra is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise UsageError("--tensorboard needs the extra: pip install 'pocketgan[tensorboard]'") from error
+        self.writer = SummaryWriter(str(folder))
+
+    def losses(self, nimg: int, losses: dict[str, float]) -> None:
+        """One point on each curve."""
+        for name, value in losses.items():
+            self.writer.add_scalar(name, value, nimg)
+
+    def images(self, nimg: int, sheet: NDArray[np.uint8]) -> None:
+        """A sample grid, uint8 ``[C, H, W]``."""
+        self.writer.add_image("samples", sheet, nimg)
+
+    def close(self) -> None:
+        """Write what is still held back."""
+        self.writer.close()

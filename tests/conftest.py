@@ -1,0 +1,38 @@
+"""Small real data and small runs that tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pocketgan.data.image_set import ImageSet
+from pocketgan.data.mnist import mnist
+from pocketgan.model import Model
+from pocketgan.train import train
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageSet:
+    """The first 1,000 test digits: real images, loaded fast."""
+    return mnist("test").rows(torch.arange(1000))
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished `pocket` run of 40 steps."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    train("pocket", out=folder, nimg=40 * 128, quiet=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pocket_model(small_run: Path) -> Model:
+    return Model.load(small_run)
+
+
+@pytest.fixture(scope="session")
+def mlp_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """An unconditional model after 20 steps."""
+    return train("mlp", out=tmp_path_factory.mktemp("runs") / "mlp", nimg=2000, quiet=True)

@@ -1,0 +1,131 @@
+"""Saved models: the same bytes for the same seed and index, whole round trips, and one line for each wrong request."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from pocketgan.classifier import Classifier
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.latents import BLOCK
+from pocketgan.data.image_set import ImageSet
+from pocketgan.model import Model
+
+
+@pytest.mark.parametrize("count", [1, 7, BLOCK, 300])
+def test_count_and_start_never_change_an_image(count: int, pocket_model: Model) -> None:
+    whole = pocket_model.sample(400, seed=3)
+    for start in (0, 5, BLOCK - 1):
+        part = pocket_model.sample(min(count, 400 - start), seed=3, start=start)
+        chosen = whole.rows(torch.arange(start, start + len(part)))
+        assert torch.equal(part.images, chosen.images)
+        assert torch.equal(part.latents, whole.latents[start : start + len(part)])
+        assert torch.equal(part.index, whole.index[start : start + len(part)])
+
+
+@pytest.mark.parametrize("fixture", ["pocket_model", "mlp_model"])
+def test_a_stored_latent_gives_its_image_again(fixture: str, request: pytest.FixtureRequest) -> None:
+    model: Model = request.getfixturevalue(fixture)
+    samples = model.sample(300, seed=1)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
+    labels = None if samples.labels is None else samples.labels[order]
+    assert torch.equal(model.images(samples.latents[order], labels), samples.images[order])
+
+
+def test_classes_take_turns_or_are_all_the_one_asked_for(pocket_model: Model) -> None:
+    assert pocket_model.sample(25).labels.tolist() == [row % 10 for row in range(25)]  # type: ignore[union-attr]
+    five = pocket_model.sample(12, label=5)
+    assert five.labels.tolist() == [5] * 12  # type: ignore[union-attr]
+    assert five.label_source == "asked"
+    assert not torch.equal(five.images, pocket_model.sample(12, label=6).images)
+
+
+def test_another_seed_gives_other_images(pocket_model: Model) -> None:
+    assert not torch.equal(pocket_model.sample(5, seed=0).images, pocket_model.sample(5, seed=1).images)
+
+
+def test_a_saved_model_loads_the_same(pocket_model: Model, tmp_path: Path) -> None:
+    pocket_model.save(tmp_path / "copy")
+    again = Model.load(tmp_path / "copy")
+    assert again.recipe == pocket_model.recipe
+    assert again.facts["data"] == pocket_model.facts["data"]
+    assert torch.equal(again.sample(20).images, pocket_model.sample(20).images)
+
+
+@pytest.mark.parametrize(
+    ("ask", "word"),
+    [
+        (lambda model: model.sample(1, label=10), "0 to 9"),
+        (lambda model: model.sample(1, label=-1), "0 to 9"),
+        (lambda model: model.sample(0), "at least 1"),
+        (lambda model: model.images(torch.zeros(2, 3)), "latents must be"),
+        (lambda model: model.images(torch.zeros(2, 64)), "conditional"),
+    ],
+)
+def test_a_wrong_request_gets_one_line(ask: object, word: str, pocket_model: Model) -> None:
+    with pytest.raises(UsageError, match=word):
+        ask(pocket_model)  # type: ignore[operator]
+
+
+def test_an_unconditional_model_says_that_it_cannot_be_asked(mlp_model: Model) -> None:
+    with pytest.raises(UsageError, match="unconditional"):
+        mlp_model.sample(1, label=5)
+    assert mlp_model.sample(3).labels is None
+
+
+def test_damage_is_noticed_and_the_file_named(small_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(small_run / "model", folder)
+    weights = folder / "generator.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(PocketganError, match=r"generator\.safetensors"):
+        Model.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"format_version": 99}, "newer"),
+        ({"format_version": None}, "format_version"),
+        ({"sha256": None}, "sha256"),
+        ({"recipe": {"name": "x", "depth": 3}}, "recipe"),
+        ({"shape": [1, 28]}, "shape"),
+    ],
+)
+def test_a_changed_model_json_gets_one_line(
+    change: dict[str, object], word: str, small_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(small_run / "model", folder)
+    about = json.loads((folder / "model.json").read_text())
+    about |= change
+    about = {name: value for name, value in about.items() if value is not None}
+    (folder / "model.json").write_text(json.dumps(about))
+    with pytest.raises(PocketganError, match=word) as caught:
+        Model.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_model_at_a_path_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no model"):
+        Model.load(tmp_path)
+
+
+def test_the_shipped_guide_reads_digits_and_batches_do_not_matter(digits: ImageSet) -> None:
+    guide = Classifier.load("guide")
+    together = guide.probabilities(digits.images)
+    assert (together.argmax(1) == digits.labels).float().mean() > 0.97
+    alone = torch.cat([guide.probabilities(digits.images[row : row + 1]) for row in range(20)])
+    assert torch.allclose(together[:20], alone, atol=1e-5)
+    assert together.sum(1).tolist() == pytest.approx([1.0] * len(digits), abs=1e-5)
+
+
+def test_a_notebook_shows_models_and_image_sets(pocket_model: Model, digits: ImageSet) -> None:
+    assert digits._repr_png_().startswith(b"\x89PNG")
+    assert "data:image/png;base64," in pocket_model._repr_html_()

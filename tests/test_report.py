@@ -1,0 +1,453 @@
+"""The report of a run: one page that loads nothing, says what was counted, and stands without the parts it lacks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.pixels import grid, to_png
+from pocketgan.data.mnist import mnist
+from pocketgan.recipes import gan_recipe, write_recipe
+from pocketgan.report import write_report
+from pocketgan.report.charts import nice_ticks, spread, tick_texts
+from pocketgan.report.pictures import animation, in_one_row
+from pocketgan.report.words import per_cent
+
+NAMES = list("0123456789")
+
+
+def share(errors: int, count: int, low: float, high: float, **more: str) -> dict[str, Any]:
+    """One entry of scores.json."""
+    return {"errors": errors, "count": count, "error": errors / count, "low": low, "high": high} | {
+        "classifier": "cnn",
+        "data": "",
+        **more,
+    }
+
+
+def confusion(per_class: int, mistakes: dict[tuple[int, int], int]) -> list[list[int]]:
+    """A 10x10 matrix with the given mistakes and all else on the diagonal."""
+    matrix = (np.eye(10, dtype=int) * per_class).tolist()
+    for (label, read), count in mistakes.items():
+        matrix[label][read] += count
+        matrix[label][label] -= count
+    return matrix
+
+
+def make_run(folder: Path, epochs: int = 3) -> Path:
+    """A run folder with every part, in which digits of the test set stand for fakes."""
+    torch.manual_seed(0)
+    test = mnist("test")
+    assert test.labels is not None
+    rows = torch.stack([torch.nonzero(test.labels == digit)[:10, 0] for digit in range(10)], 1).flatten()
+    fakes = test.images[rows]
+    folder.mkdir(parents=True)
+    recipe = gan_recipe("pocket", {"epochs": epochs})
+    write_recipe(recipe, folder / "recipe.toml")
+    saved = [e for e in range(1, epochs + 1) if e <= 5 or e % 5 == 0 or e == epochs]
+    (folder / "samples").mkdir()
+    for epoch in saved:
+        known = epoch / epochs
+        mixed = fakes * known**0.5 + torch.randint(0, 256, fakes.shape) * (1 - known**0.5) * 0.8
+        sheet = grid(mixed.clamp(0, 255).to(torch.uint8), columns=10)
+        (folder / f"samples/epoch-{epoch:04}.png").write_bytes(to_png(sheet))
+    (folder / "grid.png").write_bytes(to_png(grid(fakes, columns=10)))
+    unsure = (18, 43, 67, 80, 22, 59, 35, 94, 71, 6)
+    for index in unsure:
+        path = folder / f"fakes/{index % 10}/{index:06}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(to_png(fakes[index]))
+    steps = range(1, epochs + 1)
+    events = [{"event": "start", "nimg": 0}]
+    events += [
+        {
+            "event": "epoch",
+            "epoch": e,
+            "nimg": 60032 * e,
+            "loss_d": 1.3 - 0.6 * e**-0.7,
+            "loss_g": 0.85 + 1.4 * e**-0.6 + 0.05 * (e % 3),
+        }
+        for e in steps
+    ]
+    write_lines(folder / "events.jsonl", events)
+    timings = [{"epoch": e, "nimg": 60032 * e, "seconds": 21.3 * e, "images_per_second": 2818.4} for e in steps]
+    write_lines(folder / "timings.jsonl", timings)
+    made_with = {"pocketgan": "0.1.0", "torch": "2.13.0", "python": "3.11.7", "machine": "x86_64", "device": "cpu"}
+    model = {
+        "format_version": 1,
+        "kind": "gan",
+        "recipe": recipe.model_dump(exclude_none=True),
+        "shape": [1, 28, 28],
+        "class_names": NAMES,
+        "nimg": 60032 * epochs,
+        "weights": "ema",
+        "parameters": {"generator": 438689, "discriminator": 839393},
+        "data": {
+            "name": "mnist/train",
+            "split": "train",
+            "count": 60000,
+            "digest": "b3" * 32,
+            "provenance": test.provenance,
+        },
+        "made_with": {**made_with, "threads": 2},
+        "sha256": {"generator.safetensors": "c4" * 32},
+    }
+    write_json(folder / "model/model.json", model)
+    accuracy = [(0.942, 0.9812), (0.981, 0.9868), (0.987, 0.9889), (0.990, 0.9897), (0.9921, 0.9903)]
+    learned = [
+        {"epoch": e, "loss": 0.1, "accuracy": a, "test_accuracy": t} for e, (a, t) in enumerate(accuracy, start=1)
+    ]
+    about = {"format_version": 1, "kind": "classifier", "recipe": {"name": "cnn", "seed": 0}, "epochs": learned}
+    write_json(folder / "classifier/model.json", about)
+    least = [
+        {"file": f"fakes/{i % 10}/{i:06}.png", "label": i % 10, "read_as": (i * 7) % 10, "confidence": 0.31 + 0.011 * n}
+        for n, i in enumerate(unsure)
+    ]
+    write_json(
+        folder / "scores.json",
+        {
+            "format_version": 1,
+            "s0": share(97, 10000, 0.0080, 0.0118, data="mnist/test", labels_from="the test set's own labels"),
+            "s1": share(3, 100, 0.0103, 0.0845, labels_from="asked"),
+            "s1_10k": share(172, 10000, 0.0148, 0.0199, labels_from="asked"),
+            "label_counts": [10, 10, 11, 9, 10, 10, 10, 9, 11, 10],
+            "label_counts_10k": [1003, 998, 1010, 985, 1002, 991, 1004, 1001, 1008, 998],
+            "confusion": confusion(1000, {(4, 9): 41, (9, 4): 28, (7, 2): 22, (3, 5): 31, (5, 3): 19, (8, 3): 12}),
+            "confusion_real": confusion(1000, {(4, 9): 14, (9, 4): 11, (7, 2): 9, (3, 5): 5, (6, 0): 6, (2, 7): 4}),
+            "least_sure": least,
+        },
+    )
+    write_json(folder / "summary.json", {"recipe": "pocket", "train_seconds": 106.6, "peak_memory_mb": 812.0})
+    return folder
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_lines(path: Path, content: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(line) + "\n" for line in content), encoding="utf-8")
+
+
+def change(path: Path, **fields: Any) -> None:
+    """Lay fields over a JSON file of a run."""
+    write_json(path, json.loads(path.read_text(encoding="utf-8")) | fields)
+
+
+class Page(HTMLParser):
+    """A page taken apart: tags with their attributes, and the text between them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.text = re.sub(r"\s+", " ", self.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, *names: str) -> list[dict[str, str]]:
+        """The attributes of every tag with one of these names."""
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("made") / "first")
+
+
+@pytest.fixture(scope="module")
+def whole(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a run with every part."""
+    return Page(write_report(shutil.copytree(made, tmp_path_factory.mktemp("whole") / "first")))
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """A run with every part, for a test to change."""
+    return shutil.copytree(made, tmp_path / "first")
+
+
+@pytest.fixture
+def plain(run: Path) -> Path:
+    """A run without pictures, which take most of a report's time."""
+    for name in ("grid.png", "samples", "fakes"):
+        remove(run / name)
+    return run
+
+
+def report(run: Path) -> Page:
+    return Page(write_report(run))
+
+
+def test_the_page_loads_nothing(whole: Page) -> None:
+    assert not whole.all("script", "iframe", "object", "embed", "base", "form", "audio", "video")
+    for tag, attributes in whole.tags:
+        for name, value in attributes.items():
+            if name in ("src", "srcset") or (name == "href" and tag == "link"):
+                assert value.startswith("data:"), (tag, name, value[:60])
+            else:
+                assert "://" not in value or (tag, name) == ("a", "href"), (tag, name, value[:60])
+    assert "creativecommons.org/licenses/by-sa/3.0" in whole.all("a")[0]["href"]
+    style = whole.source.split("<style>")[1].split("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    (policy,) = [meta["content"] for meta in whole.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'")
+
+
+def test_it_says_what_was_counted_and_whose_labels(whole: Page) -> None:
+    text = whole.text
+    assert "97 of 10,000 real test images read wrongly, 0.97% (95% interval 0.80 to 1.18%)" in text
+    assert "Labels: the test set's own labels." in text
+    assert "3 of 100 fakes read wrongly, 3.0% (95% interval 1.0 to 8.5%)" in text
+    assert "172 of 10,000 fakes read wrongly, 1.72% (95% interval 1.48 to 1.99%)" in text
+    assert "Labels: the class that the generator was asked for." in text
+    assert "4 read as 9 (41)" in text
+    assert "438,689 parameters" in text
+    assert "1 min 47 s" in text
+
+
+def test_the_comparison_follows_the_intervals(plain: Path) -> None:
+    told = {}
+    for name, low, high in (("worse", 0.02, 0.03), ("same", 0.011, 0.03), ("better", 0.001, 0.002)):
+        scores = json.loads((plain / "scores.json").read_text(encoding="utf-8"))
+        change(plain / "scores.json", s1_10k=scores["s1_10k"] | {"low": low, "high": high})
+        told[name] = report(plain).text
+    assert "wrongly more often than" in told["worse"]
+    assert "The intervals overlap" in told["same"]
+    assert "wrongly less often than" in told["better"]
+
+
+def test_the_rebuilding_recipe_is_the_stored_one(plain: Path) -> None:
+    page = report(plain)
+    stored = (plain / "recipe.toml").read_text(encoding="utf-8")
+    assert re.sub(r"\s+", " ", stored).strip() in page.text
+    assert "pocketgan run recipe.toml --out again" in page.text
+
+
+def test_the_same_run_gives_the_same_page(run: Path, whole: Page) -> None:
+    assert report(run).source == whole.source
+
+
+PARTS = {
+    "grid.png": "has no grid.png",
+    "scores.json": "has no scores.json",
+    "samples": "has no samples",
+    "events.jsonl": "has no losses in events.jsonl",
+    "classifier": "has no accuracies in classifier/model.json",
+    "fakes": "picture missing",
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_missing_part_is_named_and_the_rest_stands(run: Path, whole: Page, part: str) -> None:
+    assert PARTS[part] not in whole.text
+    remove(run / part)
+    page = report(run)
+    assert PARTS[part] in page.text
+    if part != "fakes":
+        assert "pocketgan run first/recipe.toml --out first makes it" in page.text
+    assert len(page.all("h2")) == len(whole.all("h2"))
+
+
+def test_a_run_with_nothing_but_recipe_and_model_has_a_report(run: Path) -> None:
+    for path in list(run.iterdir()):
+        if path.name not in ("recipe.toml", "model"):
+            remove(path)
+    write_json(run / "model/model.json", {"format_version": 1, "kind": "gan", "shape": [1, 28, 28]})
+    assert "have no labels" in report(run).text
+    change(run / "model/model.json", class_names=NAMES)
+    page = report(run)
+    assert page.text.count("makes it") == 8
+    assert not page.all("img", "svg")
+
+
+def test_the_time_is_read_from_the_log_where_no_summary_tells_it(plain: Path) -> None:
+    remove(plain / "summary.json")
+    text = report(plain).text
+    assert "1 min 4 s" in text  # 63.9 s, the running total after 3 epochs
+    assert "2,818 images per second" in text
+
+
+def test_data_without_labels_is_told_apart_from_a_skipped_step(plain: Path) -> None:
+    change(plain / "model/model.json", class_names=[])
+    remove(plain / "scores.json")
+    remove(plain / "classifier")
+    text = report(plain).text
+    assert text.count("have no labels") == 5
+    assert text.count("makes it") == 2  # the grid and the samples
+
+
+def test_fakes_without_labels_leave_s0(plain: Path) -> None:
+    change(plain / "scores.json", s1=None, s1_10k=None, confusion=None)
+    text = report(plain).text
+    assert "97 of 10,000" in text
+    assert "The fakes have no labels, so there is no S1." in text
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "model/model.json"])
+def test_a_folder_that_is_no_finished_run_is_refused(plain: Path, name: str) -> None:
+    remove(plain / name)
+    with pytest.raises(UsageError, match=name):
+        write_report(plain)
+    assert not (plain / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("scores.json", "{"),
+        ("scores.json", '{"format_version": 1, "s0": {"errors": "many"}}'),
+        ("scores.json", '{"format_version": 99}'),
+        ("scores.json", '{"format_version": 1, "confusion": [[1, 2], [3]]}'),
+        ("model/model.json", '{"format_version": 1, "shape": [28]}'),
+        ("events.jsonl", '{"event": "epoch"}\n'),
+        ("grid.png", "no picture"),
+        ("samples/epoch-0001.png", "no picture"),
+        ("fakes/8/000018.png", "no picture"),
+    ],
+)
+def test_a_damaged_file_is_named(run: Path, name: str, content: str) -> None:
+    (run / name).write_text(content, encoding="utf-8")
+    with pytest.raises(PocketganError, match=re.escape(Path(name).name)) as caught:
+        write_report(run)
+    assert "\n" not in str(caught.value)
+    assert not (run / "report.html").exists()
+
+
+def test_text_from_files_cannot_become_markup(plain: Path) -> None:
+    hostile = [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "' onclick='alert(1)",
+        "{{ 7 * 7 }}",
+        "&lt;",
+    ]
+    hostile += ["</svg></table>", "<!--", "]]>", "<style>", "\u202e"]
+    facts = json.loads((plain / "model/model.json").read_text(encoding="utf-8"))
+
+    def dressed(names: list[str]) -> Page:
+        change(plain / "model/model.json", class_names=names, data=facts["data"] | {"name": names[0]})
+        change(
+            plain / "scores.json",
+            s1=share(3, 100, 0.0103, 0.0845, labels_from=names[1]),
+            least_sure=[{"file": names[2], "label": 1, "read_as": 2, "confidence": 0.5}],
+        )
+        return report(plain)
+
+    def outline(page: Page) -> list[tuple[str, list[str]]]:
+        return [(tag, sorted(attributes)) for tag, attributes in page.tags]
+
+    bad = dressed(hostile)
+    assert outline(bad) == outline(dressed(["x" * len(name) for name in hostile]))
+    assert "<script>alert(1)</script>" in bad.text
+    assert "{{ 7 * 7 }}" in bad.text
+
+
+def test_no_picture_from_outside_the_run_is_shown(run: Path) -> None:
+    (run.parent / "secret.png").write_bytes((run / "grid.png").read_bytes())
+    change(run / "scores.json", least_sure=[{"file": "../secret.png", "label": 1, "read_as": 2, "confidence": 0.5}])
+    assert "picture missing" in report(run).text
+
+
+def test_pictures_charts_and_tables_can_be_read_aloud(whole: Page) -> None:
+    assert whole.all("html")[0]["lang"] == "en"
+    assert all(image.get("alt") for image in whole.all("img"))
+    assert all(chart["role"] == "img" and chart["aria-label"] for chart in whole.all("svg"))
+    assert all(head.get("scope") in ("row", "col") for head in whole.all("th"))
+    assert len(whole.all("caption")) == 2
+    levels = [int(tag[1]) for tag, _ in whole.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    (source,) = whole.all("source")
+    assert source["media"] == "(prefers-reduced-motion: reduce)"
+
+
+@pytest.mark.parametrize("losses", [[1.0], [float("nan")], [1.0, float("nan"), float("inf")], [0.0, 0.0], [-3.0, 2e9]])
+def test_any_losses_can_be_drawn(plain: Path, losses: list[float]) -> None:
+    events = [{"event": "epoch", "epoch": n, "nimg": n, "loss_d": x, "loss_g": x} for n, x in enumerate(losses, 1)]
+    write_lines(plain / "events.jsonl", events)
+    page = report(plain)
+    drawn = [tag for tag in page.all("polyline", "line", "circle", "text") if "nan" in str(tag) or "inf" in str(tag)]
+    assert not drawn
+    assert page.source.count('<polyline class="line"') == (4 if np.isfinite(losses).any() else 2)
+
+
+def test_many_classes_are_told_in_words(plain: Path) -> None:
+    matrix = (np.eye(40, dtype=int) * 5).tolist()
+    matrix[3][39] = 2
+    change(plain / "model/model.json", class_names=[f"class {n}" for n in range(40)])
+    change(plain / "scores.json", confusion=matrix, confusion_real=None, label_counts=[1] * 40)
+    page = report(plain)
+    assert "class 3 read as class 39 (2)" in page.text
+    assert not page.all("caption")
+
+
+def test_ticks_are_round_and_enclose_the_values() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        low, high = sorted(random.normal(size=2) * 10.0 ** random.integers(-4, 7))
+        ticks = nice_ticks(low, high, 5)
+        step = ticks[1] - ticks[0]
+        assert ticks[0] <= low + step * 1e-6
+        assert ticks[-1] >= high - step * 1e-6
+        assert 2 <= len(ticks) <= 9
+        assert np.allclose(np.diff(ticks), step)
+        assert len(set(tick_texts(ticks, percent=False))) == len(ticks)
+
+
+def test_labels_that_would_overlap_are_moved_apart_in_order() -> None:
+    assert spread([10.0, 50.0], 15) == [10.0, 50.0]
+    above, below = spread([31.0, 30.0], 15)
+    assert above - below == pytest.approx(15)
+    assert (above + below) / 2 == pytest.approx(30.5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_two_rows_of_a_grid_end_to_end_are_the_grid_with_twice_the_columns(channels: int) -> None:
+    images = torch.randint(0, 256, (30, channels, 12, 16), dtype=torch.uint8)
+    strip = in_one_row(Image.open(BytesIO(to_png(grid(images, columns=10)))), height=12)
+    wanted = Image.open(BytesIO(to_png(grid(images[:20], columns=20))))
+    assert np.array_equal(np.asarray(strip), np.asarray(wanted))
+
+
+def test_the_animation_shows_every_epoch_and_ends_with_the_still() -> None:
+    pictures = [(epoch, Image.fromarray(np.full((40, 120), 20 * epoch, dtype=np.uint8))) for epoch in (1, 2, 5)]
+    moving, still = animation(pictures)
+    with Image.open(BytesIO(moving)) as movie:
+        assert movie.n_frames == 3
+        for number, (epoch, _) in enumerate(pictures):
+            movie.seek(number)
+            assert np.asarray(movie)[:40].mean() == 20 * epoch
+        assert np.array_equal(np.asarray(movie), np.asarray(Image.open(BytesIO(still))))
+
+
+def test_shares_have_no_more_decimals_than_their_count_bears() -> None:
+    assert per_cent(0.03, 100) == "3.0%"
+    assert per_cent(0.0097, 10000) == "0.97%"
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
