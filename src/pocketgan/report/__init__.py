@@ -120,9 +120,10 @@ def _losses_chart(run: Run) -> Markup:
 
 def _accuracy_chart(run: Run) -> Markup:
     epochs = (run.classifier.epochs if run.classifier else None) or []
+    test = run.classifier.test if run.classifier else None
     series = [
         Series("training images", [(e.epoch, e.accuracy) for e in epochs if e.accuracy is not None]),
-        Series("test images", [(e.epoch, e.test_accuracy) for e in epochs if e.test_accuracy is not None], accent=True),
+        Series("test images", [(epochs[-1].epoch, 1 - test.error)] if epochs and test else [], accent=True),
     ]
     ends = ", ".join(f"{line.name} {100 * line.points[-1][1]:.2f}%" for line in series if line.points)
     alt = f"Line chart of the accuracy of C over {len(epochs)} epochs; in the last: {ends}."

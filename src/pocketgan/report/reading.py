@@ -84,11 +84,10 @@ class ModelFacts(Part):
 
 
 class ClassifierEpoch(Part):
-    """One epoch of the classifier C; accuracies are fractions."""
+    """One epoch of the classifier C; the accuracy is a fraction."""
 
     epoch: int
     accuracy: float | None = None
-    test_accuracy: float | None = None
 
 
 class ClassifierFacts(Part):
@@ -96,6 +95,7 @@ class ClassifierFacts(Part):
 
     recipe: dict[str, Any] = {}
     epochs: list[ClassifierEpoch] | None = None
+    test: Share | None = None  # counted once, after the last epoch
 
 
 class LossEpoch(Part):
