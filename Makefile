@@ -1,7 +1,6 @@
 # make run    set up, then the main job on MNIST: runs/first/report.html
 # make test   set up, then the tests
 # make check  lint, format and types
-# make soak   the long tests
 # make setup  only set up; TORCH_INDEX=https://download.pytorch.org/whl/cpu takes PyTorch's CPU wheels from there
 # make help   these lines
 
@@ -12,7 +11,7 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := $(VENV)/ready
 
-.PHONY: run test check soak setup help
+.PHONY: run test check setup help
 .DEFAULT_GOAL := help
 
 help:
@@ -23,7 +22,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pocketgan needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(PIP) $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) torch==2.13.0
 	$(PIP) --editable '.[dev,tensorboard]'
 	@touch $@
 
@@ -37,6 +36,3 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-
-soak: setup
-	$(BIN)/python -m pytest -m soak

@@ -14,6 +14,7 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.latents import BLOCK
 from pocketgan.data.image_set import ImageSet
 from pocketgan.model import Model
+from pocketgan.saved import SHIPPED
 
 
 @pytest.mark.parametrize("count", [1, 7, BLOCK, 300])
@@ -34,6 +35,30 @@ def test_a_stored_latent_gives_its_image_again(fixture: str, request: pytest.Fix
     order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
     labels = None if samples.labels is None else samples.labels[order]
     assert torch.equal(model.images(samples.latents[order], labels), samples.images[order])
+
+
+def test_rows_of_samples_keep_their_latents(pocket_model: Model) -> None:
+    samples = pocket_model.sample(10)
+    chosen = samples.rows(torch.tensor([7, 2]))
+    assert chosen.index.tolist() == [7, 2]
+    assert torch.equal(pocket_model.images(chosen.latents, chosen.labels), chosen.images)
+
+
+def test_loading_leaves_the_callers_random_numbers_alone(small_run: Path) -> None:
+    before = torch.random.get_rng_state()
+    Model.load(small_run)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_folder_called_guide_does_not_stand_for_the_shipped_one(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(SHIPPED / "guide", tmp_path / "guide")
+    (tmp_path / "guide" / "classifier.safetensors").write_bytes(b"another")
+    monkeypatch.chdir(tmp_path)
+    assert Classifier.load("guide").class_names == tuple("0123456789")
+    with pytest.raises(PocketganError, match="damaged"):
+        Classifier.load(tmp_path / "guide")
 
 
 def test_classes_take_turns_or_are_all_the_one_asked_for(pocket_model: Model) -> None:
@@ -64,6 +89,7 @@ def test_a_saved_model_loads_the_same(pocket_model: Model, tmp_path: Path) -> No
         (lambda model: model.sample(0), "at least 1"),
         (lambda model: model.images(torch.zeros(2, 3)), "latents must be"),
         (lambda model: model.images(torch.zeros(2, 64)), "conditional"),
+        (lambda model: model.images(torch.zeros(1, 64), torch.tensor([12])), "outside the classes"),
     ],
 )
 def test_a_wrong_request_gets_one_line(ask: object, word: str, pocket_model: Model) -> None:

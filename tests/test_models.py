@@ -49,8 +49,8 @@ def test_generators_stay_in_their_pixel_range(name: str) -> None:
     generator, _ = build_pair(recipe.model, MNIST, 10, seed=0)
     labels = torch.zeros(8, dtype=torch.int64) if PAIRS[name].conditional else None
     made = generator(10 * torch.randn(8, recipe.model.latent_dim), labels)
-    assert made.min() >= (0 if recipe.data.pixels == "unit" else -1)
-    assert recipe.data.pixels == "unit" or made.max() <= 1
+    assert made.min() >= (0 if PAIRS[name].pixels == "unit" else -1)
+    assert PAIRS[name].pixels == "unit" or made.max() <= 1
 
 
 @pytest.mark.parametrize("name", TOLD)

@@ -47,8 +47,10 @@ def imports_of(path: Path) -> list[str]:
             continue
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.append(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: write imports in full"
+            inside = node.module == "pocketgan"
+            found += [f"pocketgan.{alias.name}" for alias in node.names] if inside else [node.module or ""]
     return [name.removeprefix("pocketgan.") for name in found if name.startswith("pocketgan.")]
 
 

@@ -66,7 +66,7 @@ class Classifier:
         save_networks(folder, networks, self.recipe, self.shape, self.class_names, self.facts)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "cpu") -> Classifier:
+    def load(cls, path: str | Path, device: str = "auto") -> Classifier:
         """Load a classifier from a run folder or its own; ``guide`` is the one that comes with the package."""
         folder = model_folder(path, "classifier")
         about = read_model_file(folder)

@@ -100,11 +100,14 @@ def print_recipe(name: str) -> None:
     presets = {**CLASSIFIER_PRESETS, **GAN_PRESETS}
     if name not in presets:
         raise UsageError(f"recipe '{name}' is unknown{nearest(name, presets)}")
-    kinds = [table[name] for table in (GAN_PRESETS, CLASSIFIER_PRESETS) if name in table]
-    for preset in kinds:
-        noun = "recipe" if isinstance(preset.recipe, Recipe) else "classifier recipe"
-        print(textwrap.fill(f"{noun} {name}. {preset.about}", 100, initial_indent="# ", subsequent_indent="# "))
-        print(recipe_toml(preset.recipe))
+    preset = presets[name]
+    noun = "recipe" if isinstance(preset.recipe, Recipe) else "classifier recipe"
+    print(textwrap.fill(f"{noun} {name}. {preset.about}", 100, initial_indent="# ", subsequent_indent="# "))
+    print(recipe_toml(preset.recipe), end="")
+    if name in CLASSIFIER_PRESETS and name in GAN_PRESETS:
+        print(
+            textwrap.indent(f"\nclassifier recipe {name}\n{recipe_toml(CLASSIFIER_PRESETS[name].recipe)}", "# "), end=""
+        )
 
 
 def print_layers(model: Model | Classifier, tables: dict[str, list[Layer]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pocketgan.core.latents import BLOCK, balanced_labels, latents
 from pocketgan.core.pixels import to_bytes
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.layers import Discriminator, Generator, Shape, channels_last, parameter_count
-from pocketgan.models.table import build_discriminator, build_generator, pair_of
+from pocketgan.models.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.saved import load_weights, model_folder, read_model_file, save_networks
 
@@ -41,6 +41,12 @@ class Samples(ImageSet):
     seed: int = 0
     index: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     label_source: str = "none"
+
+    def rows(self, index: Tensor) -> Samples:
+        """The rows that `index` (int64 or bool) picks, with their latents."""
+        labels = None if self.labels is None else self.labels[index]
+        chosen = replace(self, images=self.images[index], labels=labels)
+        return replace(chosen, latents=self.latents[index], index=self.index[index])
 
 
 class Model:
@@ -150,6 +156,8 @@ class Model:
             raise UsageError(f"latents must be [N, {self.recipe.model.latent_dim}], not {list(z.shape)}")
         if self.conditional and (labels is None or labels.shape != z.shape[:1]):
             raise UsageError(f"this model is conditional: give one label for each of the {len(z)} latents")
+        for label in set() if labels is None else set(labels.tolist()):
+            self._check_label(label)
         made = []
         for begin in range(0, len(z), BLOCK):
             part = None if labels is None else labels[begin : begin + BLOCK]
@@ -168,7 +176,7 @@ class Model:
             y[:count] = labels
             y = y.to(self.device)
         floats = self.generator(padded.to(self.device), y)
-        return to_bytes(floats, self.recipe.data.pixels)[:count].cpu().contiguous()
+        return to_bytes(floats, pair_of(self.recipe.model.architecture).pixels)[:count].cpu().contiguous()
 
     def _block(self, block: int, start: int, stop: int, label: int | None, seed: int) -> Samples:
         z = latents(seed, block, block + BLOCK, self.recipe.model.latent_dim)
@@ -195,7 +203,7 @@ class Model:
                 f"{self.recipe.name} is unconditional and cannot be asked for a class; train pocket instead"
             )
         if not 0 <= label < len(self.class_names):
-            raise UsageError(f"--digit {label} is outside the classes 0 to {len(self.class_names) - 1} of this model")
+            raise UsageError(f"class {label} is outside the classes 0 to {len(self.class_names) - 1} of this model")
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -210,7 +218,7 @@ class Model:
         save_networks(folder, networks, self.recipe, self.shape, self.class_names, self.facts)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "cpu") -> Model:
+    def load(cls, path: str | Path, device: str = "auto") -> Model:
         """Load a model from a run folder or a model folder.
 
         Raises
@@ -224,15 +232,14 @@ class Model:
         about = read_model_file(folder)
         assert isinstance(about.recipe, Recipe), "model_folder found a pair"
         classes = len(about.class_names)
-        generator = build_generator(about.recipe.model, about.shape, classes)
+        place = find_device(device)
+        generator, critic = build_pair(about.recipe.model, about.shape, classes, about.recipe.seed)
+        discriminator = critic if "discriminator.safetensors" in about.sha256 else None
         load_weights(folder, "generator", generator, about)
-        generator.to(find_device(device))
-        channels_last(generator)
-        discriminator = None
-        if "discriminator.safetensors" in about.sha256:
-            discriminator = build_discriminator(about.recipe.model, about.shape, classes)
+        channels_last(generator.to(place))
+        if discriminator is not None:
             load_weights(folder, "discriminator", discriminator, about)
-            discriminator.to(find_device(device))
+            discriminator.to(place)
         return cls(generator, discriminator, about.recipe, about.shape, about.class_names, about.facts)
 
     def __repr__(self) -> str:

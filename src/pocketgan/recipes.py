@@ -15,7 +15,7 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from pocketgan.core.config import Config, complaint
-from pocketgan.core.errors import UsageError, nearest
+from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import check_version, write_text
 from pocketgan.data.config import DataConfig
 from pocketgan.models.config import ModelConfig
@@ -94,17 +94,17 @@ _GANS: list[tuple[Recipe, str]] = [
     (_gan("dcgan",
         model={"architecture": "dcgan", "latent_dim": 100},
         objective={"updates": "simultaneous"},
-        optimizer={"eps": 1e-7, "precision": "bf16"},
+        optimizer={"eps": 1e-7, "precision": "auto"},
         schedule={"batch_size": 128, "epochs": 50}),
      "Original C: TensorFlow's DCGAN with Keras' defaults; both players learn from one pass over the same fakes. Left "
-     "open and chosen: dropout 0.3, as in the tutorial it follows. Products are in bf16 for speed (--precision fp32 is the original's)."),
+     "open and chosen: dropout 0.3, as in the tutorial it follows. Products are in bf16 where the processor has it (--precision fp32 is the original's)."),
     (_gan("mlp-deep",
         model={"architecture": "mlp-deep", "latent_dim": 100},
         schedule={"batch_size": 64, "epochs": 60}),
      "Original D: four linear layers against three, 60 epochs. Left open and chosen: widths 256-512-1024 and 512-256, "
      "slope 0.2, PyTorch's betas, the same latents for both steps."),
     (_gan("dcgan-rotate",
-        data={"pixels": "unit", "rotate": 20},
+        data={"rotate": 20},
         model={"architecture": "dcgan-rotate", "latent_dim": 64},
         objective={"halves": "mean", "fresh_latents": True},
         optimizer={"beta1": 0.5, "beta2": 0.99},
@@ -181,7 +181,7 @@ def _resolve(
         values = _read_toml(Path(name_or_file))
         start = values.pop("preset", None)
         if start is not None:
-            if start not in presets:
+            if not isinstance(start, str) or start not in presets:
                 raise UsageError(f"{name_or_file}: preset '{start}' is unknown{nearest(str(start), presets)}")
             values = _laid_over(presets[start].recipe.model_dump(exclude_none=True), values)
         origin = f"{name_or_file}: "
@@ -208,7 +208,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UsageError(f"recipe file {path} is missing") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"recipe file {path} is not readable as TOML ({error})") from error
+        raise PocketganError(f"recipe file {path} is not readable as TOML ({error})") from error
     if "format_version" in values:
         check_version(path, values, FORMAT_VERSION)
     return values

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from pocketgan.core.config import complaint
@@ -56,7 +56,7 @@ def save_networks(
         for name, network in networks.items():
             tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
             file = beside / f"{name}.safetensors"
-            save_file(tensors, file, metadata={"format_version": str(FORMAT_VERSION), "network": name})
+            write_bytes(file, save(tensors, metadata={"format_version": str(FORMAT_VERSION), "network": name}))
             sums[file.name] = sha256(file)
         content = {
             "format_version": FORMAT_VERSION,
@@ -134,10 +134,13 @@ def holds(path: str | Path, inside: str) -> bool:
 
 
 def _find_model(folder: Path, inside: str) -> Path | None:
-    for candidate in (folder, folder / inside, SHIPPED / folder):
+    shipped = [SHIPPED / folder] if len(folder.parts) == 1 else []  # ./guide is a folder, guide is the shipped one
+    for candidate in (*shipped, folder, folder / inside):
         about = candidate / "model.json"
-        if about.is_file() and read_json(about).get("kind") == KINDS[inside]:
-            return candidate
+        if about.is_file():
+            content = read_json(about)
+            if isinstance(content, dict) and content.get("kind") == KINDS[inside]:
+                return candidate
     return None
 
 

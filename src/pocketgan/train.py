@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 import torch
 
 from pocketgan.classifier import Classifier
-from pocketgan.core.devices import find_device, peak_memory_mb
+from pocketgan.core.devices import find_device, multiplies_bf16, peak_memory_mb
 from pocketgan.core.errors import UsageError
-from pocketgan.core.files import clear_errors, refuse_existing, write_bytes
+from pocketgan.core.files import alone_in, clear_errors, refuse_existing, write_bytes
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
@@ -20,6 +21,7 @@ from pocketgan.data.load import load_images
 from pocketgan.model import Model, Samples
 from pocketgan.models.layers import parameter_count
 from pocketgan.models.table import check_images
+from pocketgan.objectives.losses import loss_of
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
 from pocketgan.saved import data_facts, made_with, save_state_dict
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
@@ -80,29 +82,36 @@ def train(
     stored = _open_run(run, wanted, data)
     if stored is not None and (run / "model" / "model.json").is_file():
         display.line(f"{run} is complete; nothing to train")
-        return Model.load(run)
+        return Model.load(run, device)
     place = find_device(device)
-    final = stored or _with_nimg(wanted, data, place)
+    loss_of(wanted.objective.loss)
+    final = stored or _decided(wanted, data, place)
     good = _goodness(final, data) if final.schedule.until_good else None
     board = Board(run / "tensorboard") if tensorboard else None
     state = new_state(final, data.shape, len(data.class_names), place)
     with clear_errors(run):
         run.mkdir(parents=True, exist_ok=True)
-    if stored is None:
-        write_recipe(final, run / "recipe.toml")
-        total = final.schedule.total_nimg(len(data))
-        start = {"event": "start", "nimg": 0, "recipe": final.name, "seed": final.seed, "total_nimg": total}
-        append_event(run / "events.jsonl", {**start, "images": len(data), "data": data.digest})
-    else:
-        for line in load_newest(run / "checkpoints", state):
-            display.line(f"passed over: {line}")
-        cut_events(run / "events.jsonl", state.nimg)
-        cut_events(run / "timings.jsonl", state.nimg)
-        display.line(f"resumed at nimg {state.nimg:,}")
-    model = _train_and_record(run, state, data, final, display, good, board)
-    model.save(run / "model")
-    save_state_dict(model.generator, run / "G.pkl")
-    save_state_dict(state.discriminator, run / "D.pkl")
+    with alone_in(run):
+        if stored is None:
+            write_recipe(final, run / "recipe.toml")
+        else:
+            for line in load_newest(run / "checkpoints", state):
+                display.line(f"passed over: {line}")
+            cut_events(run / "events.jsonl", state.nimg)
+            cut_events(run / "timings.jsonl", state.nimg)
+            display.line(f"resumed at nimg {state.nimg:,}")
+        if not read_events(run / "events.jsonl"):
+            total = final.schedule.total_nimg(len(data))
+            start = {"event": "start", "nimg": 0, "recipe": final.name, "seed": final.seed, "total_nimg": total}
+            append_event(run / "events.jsonl", {**start, "images": len(data), "data": data.digest})
+        try:
+            model = _train_and_record(run, state, data, final, display, good, board)
+        finally:
+            if board is not None:
+                board.close()
+        save_state_dict(model.generator, run / "G.pkl")
+        save_state_dict(state.discriminator, run / "D.pkl")
+        model.save(run / "model")  # last: it marks the run as complete
     return model
 
 
@@ -121,9 +130,9 @@ def _open_run(run: Path, wanted: Recipe, data: ImageSet) -> Recipe | None:
         return None
     stored = read_recipe(Recipe, run / "recipe.toml")
     if wanted.schedule.minutes is not None and wanted.schedule.nimg is None:
-        # the stored one holds the images that the same minutes became
-        schedule = wanted.schedule.model_copy(update={"nimg": stored.schedule.nimg})
-        wanted = wanted.model_copy(update={"schedule": schedule})
+        wanted = _changed(wanted, "schedule", nimg=stored.schedule.nimg)  # what the same minutes became
+    if wanted.optimizer.precision == "auto":
+        wanted = _changed(wanted, "optimizer", precision=stored.optimizer.precision)
     if stored != wanted:
         changed = _first_difference(stored.model_dump(), wanted.model_dump())
         raise UsageError(f"--out {run} holds another run ({changed}) and is left as it is; choose another folder")
@@ -142,11 +151,20 @@ def _first_difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "same fields"
 
 
-def _with_nimg(recipe: Recipe, data: ImageSet, device: torch.device) -> Recipe:
-    """Turn a budget in minutes into images by the speed of a short training that is thrown away."""
+def _changed(recipe: Recipe, section: str, **fields: Any) -> Recipe:
+    return recipe.model_copy(update={section: getattr(recipe, section).model_copy(update=fields)})
+
+
+def _decided(recipe: Recipe, data: ImageSet, device: torch.device) -> Recipe:
+    """The recipe with what depends on this machine decided once: the precision, and images for a budget in minutes.
+
+    Minutes become images by the speed of a short training that is thrown away.
+    """
+    if recipe.optimizer.precision == "auto":
+        recipe = _changed(recipe, "optimizer", precision="bf16" if multiplies_bf16(device) else "fp32")
     if recipe.schedule.minutes is None or recipe.schedule.nimg is not None:
         return recipe
-    trial = recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update={"nimg": 1 << 40})})
+    trial = _changed(recipe, "schedule", nimg=1 << 40)
     state = new_state(trial, data.shape, len(data.class_names), device)
     steps = train_steps(state, data, trial)
     first = next(steps)
@@ -156,7 +174,7 @@ def _with_nimg(recipe: Recipe, data: ImageSet, device: torch.device) -> Recipe:
         last = next(steps)
     speed = (last.nimg - first.nimg) / (time.perf_counter() - began)
     nimg = max(recipe.schedule.batch_size, round(speed * recipe.schedule.minutes * 60))
-    return recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update={"nimg": nimg})})
+    return _changed(recipe, "schedule", nimg=nimg)
 
 
 def _train_and_record(
@@ -170,35 +188,32 @@ def _train_and_record(
 ) -> Model:
     total = recipe.schedule.total_nimg(len(data))
     epochs = (total - recipe.schedule.batch_size) // len(data) + 1
-    timings = read_events(run / "timings.jsonl")
-    seconds: float = timings[-1]["seconds"] if timings else 0.0
-    start_nimg, start_seconds = state.nimg, seconds
     saved_at = time.perf_counter()
     model = _snapshot(state, data, recipe)
     reason = "budget"
     with display.bar(f"training {recipe.name}", total) as bar:
         for milestone, spent in _timed(train_steps(state, data, recipe)):
-            seconds += spent
-            speed = (milestone.nimg - start_nimg) / (seconds - start_seconds)
+            state.seconds += spent
+            speed = milestone.nimg / state.seconds
             losses = f"D {milestone.loss_d:.3f}  G {milestone.loss_g:.3f}"
             bar.update(milestone.nimg, f"epoch {milestone.epoch}/{epochs}  {speed:,.0f} images/s  {losses}")
             if milestone.epoch_ended:
-                _log_epoch(run, milestone, seconds, speed, board)
+                _log_epoch(run, milestone, state.seconds, speed, board)
                 display.line(f"epoch {milestone.epoch}/{epochs}  {losses}  {speed:,.0f} images/s")
                 if _wants_samples(milestone, recipe):
                     _draw_samples(run, model, state, milestone, display, board)
                 if good is not None and _is_good(good, model, state):
                     reason = "until good"
                     display.line(
-                        f"the guide reads the samples as surely as real images: stopped at epoch {milestone.epoch}"
+                        f"stopped: the guide is satisfied at epoch {milestone.epoch}"
                     )
                     break
             if time.perf_counter() - saved_at >= CHECKPOINT_SECONDS and not milestone.finished:
                 save_checkpoint(run / "checkpoints", state)
                 saved_at = time.perf_counter()
+    if good is not None and reason == "budget":
+        display.line("the budget ended before the guide was satisfied")
     append_event(run / "events.jsonl", {"event": "finish", "nimg": state.nimg, "reason": reason})
-    if board is not None:
-        board.close()
     return _snapshot(state, data, recipe)
 
 
@@ -238,14 +253,19 @@ def _wants_samples(milestone: Milestone, recipe: Recipe) -> bool:
     return milestone.epoch <= 5 or milestone.epoch % recipe.schedule.sample_every == 0 or milestone.finished
 
 
+def _finite(loss: float) -> float | None:
+    """A loss as JSON knows it: null where it is no number."""
+    return loss if math.isfinite(loss) else None
+
+
 def _log_epoch(run: Path, milestone: Milestone, seconds: float, speed: float, board: Board | None) -> None:
     place = {"epoch": milestone.epoch, "nimg": milestone.nimg}
-    losses = {"loss_d": milestone.loss_d, "loss_g": milestone.loss_g}
+    losses = {"loss_d": _finite(milestone.loss_d), "loss_g": _finite(milestone.loss_g)}
     append_event(run / "events.jsonl", {"event": "epoch", **place, **losses})
     cost = {"seconds": round(seconds, 3), "images_per_second": round(speed, 1), "peak_memory_mb": peak_memory_mb()}
     append_event(run / "timings.jsonl", {**place, **cost})
     if board is not None:
-        board.losses(milestone.nimg, losses)
+        board.losses(milestone.nimg, {name: value for name, value in losses.items() if value is not None})
 
 
 def _draw_samples(

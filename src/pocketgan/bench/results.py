@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.files import read_json, whole_folder, write_text
+from pocketgan.core.files import read_json, whole_folder, write_bytes, write_text
 from pocketgan.model import Model
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS
-from pocketgan.saved import holds
+from pocketgan.saved import holds, model_folder
+from pocketgan.training.events import read_events
 
 KEPT_FILES = ("scores.json", "summary.json", "events.jsonl", "timings.jsonl", "grid.png")
 
-ORIGINALS = {  # what the five systems' authors report; a dash where they give no figure
+ORIGINALS = {  # by recipe: the original's letter, and what its author reports
     "mlp": ("A", "no figures"),
     "mlp-bn": ("B", "S1 18.00 % of 100"),
     "dcgan": ("C", "100 fakes read as 9 10 9 13 12 6 11 10 10 10"),
     "mlp-deep": ("D", "no figures"),
     "dcgan-rotate": ("E", "no figures"),
-    "pocket": ("ours", ""),
 }
 CLASSIFIER_ORIGINALS = {
     "cnn": ("A", "no figure"),
@@ -46,11 +46,25 @@ def keep(run: Path, target: Path, *, generator: bool = True) -> Path:
             model = Model.load(run)
             model.generator.half()
             model.discriminator = None
+            model.facts["stored_precision"] = "half"
             model.save(beside / "model")
         for name in KEPT_FILES:
             if (run / name).exists():
                 shutil.copyfile(run / name, beside / name)
     return target
+
+
+class StoredRun(NamedTuple):
+    """A scored run, as its folder tells it."""
+
+    folder: Path
+    summary: dict[str, Any]
+    scores: dict[str, Any]
+    epochs: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.summary['recipe']}-{self.summary['seed']}"
 
 
 def write_results(folders: Sequence[Path], out: Path) -> Path:
@@ -59,103 +73,132 @@ def write_results(folders: Sequence[Path], out: Path) -> Path:
     Parameters
     ----------
     folders
-        Runs (whole or kept) and classifiers' folders, in any order.
+        Scored runs (whole or kept) and classifiers' folders, in any order.
     out
         The Markdown file; pictures go into a folder of the same name.
 
     Raises
     ------
     UsageError
-        A folder is neither.
+        A folder is neither, or its images have no labels and so no S1.
     """
     runs, classifiers = [], []
     for folder in folders:
         if (folder / "summary.json").exists():
-            runs.append((folder, read_json(folder / "summary.json"), read_json(folder / "scores.json")))
+            runs.append(_stored_run(folder))
         elif holds(folder, "classifier"):
-            classifiers.append(read_json(folder / "model.json"))
+            classifiers.append(read_json(model_folder(folder, "classifier") / "model.json"))
         else:
             raise UsageError(f"{folder} is neither a scored run nor a classifier")
-    order = list(GAN_PRESETS)
-    runs.sort(key=lambda run: (order.index(run[1]["recipe"]), run[1]["seed"]))
-    pictures = out.with_suffix("")
-    pictures.mkdir(parents=True, exist_ok=True)
-    lines = [
-        HEAD,
-        "## Generators",
-        "",
-        *_run_rows(runs),
-        "",
-        NOTES,
-        "## Label counts of the 100 fakes, as C reads them",
-        "",
-    ]
-    lines += [*_label_rows(runs), "", "## Classifiers", "", *_classifier_rows(classifiers), "", CLASSIFIER_NOTE]
-    lines += ["## What they draw", ""]
-    for folder, summary, _ in runs:
-        name = f"{summary['recipe']}-{summary['seed']}"
-        shutil.copyfile(folder / "grid.png", pictures / f"{name}.png")
-        lines += [f"### {summary['recipe']}, seed {summary['seed']}", ""]
-        lines += [f"![100 fakes of {name}]({pictures.name}/{name}.png)", ""]
+    runs.sort(key=lambda run: (_place(run.summary["recipe"], GAN_PRESETS), run.summary["seed"]))
+    lines = [HEAD, "## Generators", "", *_run_rows(runs), "", NOTES]
+    lines += ["## Label counts of the 100 fakes, as C reads them", "", *_label_rows(runs), ""]
+    lines += ["## Classifiers", "", *_classifier_rows(classifiers), "", CLASSIFIER_NOTE]
+    lines += ["## What they draw", "", "All 100 fakes of each run, none left out.", ""]
+    for run in runs:
+        picture = out.with_suffix("") / f"{run.name}.png"
+        write_bytes(picture, (run.folder / "grid.png").read_bytes())
+        lines += [f"### {run.summary['recipe']}, seed {run.summary['seed']}", ""]
+        lines += [f"![100 fakes of {run.name}]({picture.parent.name}/{picture.name})", ""]
     write_text(out, "\n".join(lines).rstrip() + "\n")
     return out
 
 
 HEAD = """# Results
 
-Every recipe trained on MNIST's 60,000 training images, two seeds each, and what the five original systems report. Made
-by `pocketgan bench results`, from the runs stored in `zoo/`; nothing is typed by hand.
+The recipes, trained on MNIST, and what the five original systems report. `pocketgan bench results` makes this page from
+stored runs (`zoo/`) and classifiers.
 """
 
-NOTES = """S1 is the error of the classifier C (recipe `cnn`) on generated images. Its labels are those asked for
-(`pocket`) or those that the shipped guide, another network, reads (the unconditional recipes): there S1 counts how often
-two classifiers disagree, which unreadable images bring about. Intervals are Wilson's, 95 %. Times were measured while
-the machine, two cores of an Intel Xeon with AMX, also did other work.
+NOTES = """S1 is the error of the classifier C on generated images. Its labels are those asked for (conditional
+recipes), or those that the guide, another network, reads (unconditional ones): there S1 counts how often two
+classifiers disagree, which unreadable images bring about. In brackets: Wilson's 95 % interval. Minutes are of training
+alone, on as many threads as the column says, on a machine that did other work beside it: speeds are a lower bound.
 """
 
-CLASSIFIER_NOTE = """Errors are counted once, after the last epoch, on all 10,000 test images with their own labels, so
-that error and accuracy add up to 100 %. (One original reports S0 as 0.00 % beside a test accuracy of 98.98 %; both
-cannot hold for one classifier on the same images.)
+CLASSIFIER_NOTE]
+    lines += ["## What they draw", "", "All 100 fakes of each run, none left out.", ""]
+    for run in runs:
+        picture = out.with_suffix("") / f"{run.name}.png"
+        write_bytes(picture, (run.folder / "grid.png").read_bytes())
+        lines += [f"### {run.summary['recipe']}, seed {run.summary['seed']}", ""]
+        lines += [f"![100 fakes of {run.name}]({picture.parent.name}/{picture.name})", ""]
+    write_text(out, "\n".join(lines).rstrip() + "\n")
+    return out
+
+
+HEAD = """# Results
+
+The recipes, trained on MNIST, and what the five original systems report. `pocketgan bench results` makes this page from
+stored runs (`zoo/`) and classifiers.
+"""
+
+NOTES = """S1 is the error of the classifier C on generated images. Its labels are those asked for (conditional recipes),
+or those that the guide, another network, reads (unconditional ones): there S1 counts how often two
+classifiers disagree, which unreadable images bring about. In brackets: Wilson's 95 % interval. Minutes are of training
+alone, on as many threads as the column says, on a machine that did other work beside it: speeds are a lower bound.
+"""
+
+CLASSIFIER_NOTE = """Errors are counted once, after the last epoch, on all test images with their own labels, so that
+error and accuracy add up to 100 %. (One original reports S0 as 0.00 % beside a test accuracy of 98.98 %; both cannot
+hold for one classifier on the same images.)
 """
 
 
-def _run_rows(runs: Sequence[tuple[Path, dict[str, Any], dict[str, Any]]]) -> list[str]:
-    rows = [
-        "| recipe | seed | epochs | S1 of 100 | S1 of 10,000 (95 %) | labels | minutes | images/s | original |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for _, summary, scores in runs:
-        original, reported = ORIGINALS[summary["recipe"]]
-        many = scores["s1_10k"]
-        epochs = summary["nimg"] / 60_000
-        rows.append(
-            f"| `{summary['recipe']}` ({original}) | {summary['seed']} | {epochs:.0f} | {summary['s1_error']:.1%} "
-            f"| {many['error']:.2%} ({many['low']:.2%} to {many['high']:.2%}) | {many['labels_from']} "
-            f"| {summary['train_seconds'] / 60:.1f} | {summary['images_per_second']:,.0f} | {reported} |"
-        )
+def _stored_run(folder: Path) -> StoredRun:
+    summary, scores = read_json(folder / "summary.json"), read_json(folder / "scores.json")
+    if "s1_10k" not in scores or "s1" not in scores:
+        raise UsageError(f"{folder} has no S1: its images have no labels")
+    start = next((event for event in read_events(folder / "events.jsonl") if event.get("event") == "start"), None)
+    if start is None:
+        raise UsageError(f"{folder} has no events.jsonl that tells how many images it learned from")
+    return StoredRun(folder, summary, scores, summary["nimg"] / start["images"])
+
+
+def _place(name: str, presets: Mapping[str, Any]) -> int:
+    """Presets in the order of their table, others after them."""
+    return list(presets).index(name) if name in presets else len(presets)
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _table(*headings: str) -> list[str]:
+    return [_row(*headings), "|" + "---|" * len(headings)]
+
+
+def _share(rate: dict[str, Any]) -> str:
+    return f"{rate['error']:.2%} ({rate['low']:.2%} to {rate['high']:.2%})"
+
+
+def _run_rows(runs: Sequence[StoredRun]) -> list[str]:
+    columns = ("recipe", "seed", "epochs", "S1 of 100", "S1 of 10,000", "labels", "minutes", "images/s", "threads")
+    rows = _table(*columns, "its author reports")
+    for run in runs:
+        summary, scores = run.summary, run.scores
+        letter, reported = ORIGINALS.get(summary["recipe"], ("", ""))
+        shares = _share(scores["s1"]), _share(scores["s1_10k"]), scores["s1_10k"]["labels_from"]
+        speed = f"{summary['train_seconds'] / 60:.1f}", f"{summary['images_per_second']:,.0f}", summary["threads"]
+        name = f"`{summary['recipe']}`" + (f" ({letter})" if letter else "")
+        rows.append(_row(name, summary["seed"], f"{run.epochs:.0f}", *shares, *speed, reported))
     return rows
 
 
-def _label_rows(runs: Sequence[tuple[Path, dict[str, Any], dict[str, Any]]]) -> list[str]:
-    rows = ["| recipe | seed | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 |", "|---|---|" + "---|" * 10]
-    rows.append("| original C | | 9 | 10 | 9 | 13 | 12 | 6 | 11 | 10 | 10 | 10 |")
-    for _, summary, scores in runs:
-        counts = " | ".join(map(str, scores["label_counts"]))
-        rows.append(f"| `{summary['recipe']}` | {summary['seed']} | {counts} |")
-    return rows
+def _label_rows(runs: Sequence[StoredRun]) -> list[str]:
+    classes = max((len(run.scores["label_counts"]) for run in runs), default=0)
+    rows = _table("recipe", "seed", *map(str, range(classes)))
+    return rows + [_row(f"`{run.summary['recipe']}`", run.summary["seed"], *run.scores["label_counts"]) for run in runs]
 
 
 def _classifier_rows(classifiers: Sequence[dict[str, Any]]) -> list[str]:
-    rows = [
-        "| classifier | seed | test accuracy | errors | seconds | original reports |",
-        "|---|---|---|---|---|---|",
-    ]
-    order = list(CLASSIFIER_PRESETS)
-    for about in sorted(classifiers, key=lambda one: (order.index(one["recipe"]["name"]), one["recipe"]["seed"])):
+    rows = _table("classifier", "seed", "accuracy", "error", "errors", "seconds", "its author reports")
+    for about in sorted(
+        classifiers, key=lambda one: (_place(one["recipe"]["name"], CLASSIFIER_PRESETS), one["recipe"]["seed"])
+    ):
         name, test = about["recipe"]["name"], about["test"]
-        original, reported = CLASSIFIER_ORIGINALS[name]
-        rows.append(
-            f"| `{name}` ({original}) | {about['recipe']['seed']} | {1 - test['error']:.2%} | {test['errors']} "
-            f"| {about['train_seconds']:.0f} | {reported} |"
-        )
+        letter, reported = CLASSIFIER_ORIGINALS.get(name, ("", ""))
+        shown = f"`{name}`" + (f" ({letter})" if letter else "")
+        figures = f"{1 - test['error']:.2%}", _share(test), f"{test['errors']} of {test['count']:,}"
+        rows.append(_row(shown, about["recipe"]["seed"], *figures, f"{about['train_seconds']:.0f}", reported))
     return rows

@@ -8,6 +8,8 @@ import torch
 
 from pocketgan.core.errors import UsageError
 
+KINDS = ("cpu", "cuda", "mps")
+
 
 def find_device(name: str = "auto") -> torch.device:
     """The device of this name; ``auto`` takes CUDA, then MPS, then the CPU.
@@ -23,12 +25,23 @@ def find_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in KINDS:
+            raise RuntimeError
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
             f"--device {name} is not available here; use auto or cpu (pocketgan doctor tells more)"
         ) from error
     return device
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether a device has bf16 matrix products of its own; where they are emulated, they are slower than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # older releases do not tell
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 def peak_memory_mb() -> int | None:

@@ -17,6 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from pocketgan.core.errors import PocketganError, UsageError
 
 PARTIAL = ".partial-"  # what an unfinished file or folder begins with
@@ -149,7 +151,7 @@ def _sync_tree(folder: Path) -> None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Refuse to write over anything but an empty folder.
+    """Refuse to write over anything but an empty folder (hidden files apart).
 
     Raises
     ------
@@ -157,10 +159,34 @@ def refuse_existing(path: Path) -> None:
         Something is there already.
     """
     path = Path(path)
-    if path.is_dir() and not any(path.iterdir()):
+    if path.is_dir() and all(inside.name.startswith(".") for inside in path.iterdir()):
         return
     if path.exists():
         raise UsageError(f"--out {path} exists already and is left as it is; choose another folder or remove it")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder for the length of the block; the lock is freed by death. Unfinished files of the dead are removed.
+
+    Raises
+    ------
+    UsageError
+        Another process holds it.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        with lock.acquire(blocking=False):
+            for litter in folder.rglob(f"{PARTIAL}*"):
+                if litter.is_dir():
+                    shutil.rmtree(litter, ignore_errors=True)
+                else:
+                    litter.unlink(missing_ok=True)
+            yield
+    except Timeout as error:
+        raise UsageError(
+            f"--out {folder} is in use by another pocketgan; wait for it or choose another folder"
+        ) from error
 
 
 def sha256(path: Path) -> str:

@@ -26,7 +26,7 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
-    """Seed torch's global generators inside the block (dropout, initialisation), and restore the CPU's after it."""
+    """Seed the CPU's global generator inside the block (initialisation, dropout), and restore it after."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, *purpose))
+        torch.default_generator.manual_seed(derive(seed, *purpose))
         yield

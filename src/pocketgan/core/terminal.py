@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """A progress bar where stderr is a terminal, else a plain line now and then; silent if `quiet`.
+    """Progress on stderr: bars and pictures where it is a terminal, plain lines everywhere; silent if `quiet`.
 
     Use `bar` around each long piece of work and `update` inside it.
     """
@@ -32,7 +31,7 @@ class Display:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         if not self.console.is_terminal or self.quiet:
-            yield Bar(self, None, total)
+            yield Bar(None)
             return
         columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()]
         with Progress(*columns, TextColumn("{task.fields[note]}"), console=self.console, transient=True) as progress:
@@ -41,7 +40,7 @@ class Display:
             def move(done: float, note: str) -> None:
                 progress.update(task, completed=done, note=note)
 
-            yield Bar(self, move, total)
+            yield Bar(move)
 
     def line(self, text: str) -> None:
         """One line, above a running bar."""
@@ -54,14 +53,14 @@ class Display:
 
 
 class Bar:
-    """One running bar of a `Display`."""
+    """One running bar of a `Display`; without a `move` it shows nothing."""
 
-    def __init__(self, display: Display, move: object, total: float) -> None:
-        self.display, self.move, self.total = display, move, total
+    def __init__(self, move: Callable[[float, str], None] | None) -> None:
+        self.move = move
 
     def update(self, done: float, note: str = "") -> None:
-        """Set how much is done, in the unit of `total`, with a short note beside the bar."""
-        if callable(self.move):
+        """Set how much is done, in the unit of the bar's total, with a short note beside the bar."""
+        if self.move is not None:
             self.move(done, note)
 
 
@@ -84,8 +83,3 @@ def half_blocks(images: NDArray[np.uint8], columns: int) -> Text:
             text.append("▀", Style(color=upper, bgcolor=lower))
         text.append("\n")
     return text
-
-
-def say(text: str) -> None:
-    """One line on stderr, without colours."""
-    print(text, file=sys.stderr)

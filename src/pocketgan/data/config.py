@@ -14,5 +14,4 @@ class DataConfig(Config):
 
     source: str = "mnist"  # "mnist", or a path: a folder of pictures, an NPZ file, an IDX file or folder
     split: Literal["train", "fit"] = "train"  # of MNIST: all 60,000 training images, or the 50,000 that leave `val` out
-    pixels: Literal["signed", "unit"] = "signed"  # range that the networks see: [-1, 1] or [0, 1]
     rotate: float = Field(default=0.0, ge=0, le=180)  # random rotation of real images, up to this many degrees each way

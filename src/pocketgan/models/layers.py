@@ -58,7 +58,7 @@ class Dropout(nn.Dropout):
         if not self.training:
             return x
         batch, channels, height, width = x.shape
-        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).to(x.device)
         bits = draws.view(torch.int16)[: x.numel()].view(batch, height, width, channels)  # uniform in -32768..32767
         kept = bits >= round(self.p * 65536) - 32768
         return x * kept.permute(0, 3, 1, 2).to(x.dtype).mul_(1.0 / (1.0 - self.p))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import nn
 
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
+from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE, PixelRange
 from pocketgan.core.randomness import seeded
 from pocketgan.models.classifiers import CNN, CNNDense, Linear224, MLPClassifier
 from pocketgan.models.config import ModelConfig
@@ -28,6 +28,7 @@ class Pair(NamedTuple):
     conditional: bool = False
     side_multiple: int = 1  # height and width must be multiples of this,
     side_exact: int | None = None  # or exactly this
+    pixels: PixelRange = "signed"  # the range in which both networks see images
 
 
 # fmt: off
@@ -36,7 +37,7 @@ PAIRS: dict[str, Pair] = {
     "mlp-bn":       Pair(partial(MLPGenerator, hidden=(256, 512, 1024), batch_norm=True),  partial(MLPDiscriminator, hidden=(512, 256))),
     "mlp-deep":     Pair(partial(MLPGenerator, hidden=(256, 512, 1024)),                   partial(MLPDiscriminator, hidden=(512, 256))),
     "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
-    "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28),
+    "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28, pixels="unit"),
     "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, side_multiple=4),
 }
 # fmt: on

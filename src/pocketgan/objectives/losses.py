@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
+from pocketgan.core.errors import UsageError, nearest
+
 
 class AdversarialLoss(NamedTuple):
     """One row of the table: ``discriminator(real_logits, fake_logits) -> (on_real [B], on_fake [B])`` and
@@ -36,3 +38,16 @@ def bce_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 LOSSES: dict[str, AdversarialLoss] = {
     "bce": AdversarialLoss(bce_discriminator, bce_generator),
 }
+
+
+def loss_of(name: str) -> AdversarialLoss:
+    """The row of the table with this name.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    if name not in LOSSES:
+        raise UsageError(f"loss '{name}' is unknown{nearest(name, LOSSES)}")
+    return LOSSES[name]

@@ -10,27 +10,43 @@ import shutil
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_json
+from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_bytes, write_json
 from pocketgan.training.state import TrainState
 
 FORMAT_VERSION = 1
 KEPT = 2
 
 
+class DamagedError(PocketganError):
+    """A checkpoint that cannot be used: the one before it is."""
+
+
+class Manifest(BaseModel):
+    """`manifest.json` of a checkpoint."""
+
+    nimg: int
+    summed: int
+    seconds: float = 0.0
+    sha256: dict[str, str]
+
+
 def save_checkpoint(folder: Path, state: TrainState) -> Path:
     """Write the state under `folder` (a run's ``checkpoints/``) and drop all but the newest two."""
     target = folder / f"nimg-{state.nimg:012d}"
     with whole_folder(target) as beside:
-        save_file(_tensors(state), beside / "state.safetensors")
+        write_bytes(beside / "state.safetensors", save(_tensors(state)))
         manifest = {
             "format_version": FORMAT_VERSION,
             "nimg": state.nimg,
             "summed": state.summed,
+            "seconds": round(state.seconds, 3),
             "sha256": {"state.safetensors": sha256(beside / "state.safetensors")},
         }
         write_json(beside / "manifest.json", manifest)
@@ -52,12 +68,17 @@ def load_newest(folder: Path, state: TrainState) -> list[str]:
     list[str]
         A line for each newer checkpoint that was passed over, with the reason. Without any whole checkpoint the state
         stays as it is, at nimg 0.
+
+    Raises
+    ------
+    PocketganError
+        The newest checkpoint was written by a newer version: to pass it over would lose what it holds.
     """
     skipped = []
     for path in reversed(checkpoints(folder)):
         try:
             _load(path, state)
-        except PocketganError as error:
+        except DamagedError as error:
             skipped.append(str(error))
         else:
             break
@@ -82,15 +103,14 @@ def _networks(state: TrainState) -> dict[str, torch.nn.Module]:
 
 
 def _load(path: Path, state: TrainState) -> None:
-    manifest = read_json(path / "manifest.json")
-    check_version(path / "manifest.json", manifest, FORMAT_VERSION)
+    manifest = _manifest(path)
     weights = path / "state.safetensors"
-    if not weights.is_file() or sha256(weights) != manifest["sha256"]["state.safetensors"]:
-        raise PocketganError(f"{weights} is damaged: its sha256 is not that of manifest.json")
+    if not weights.is_file() or sha256(weights) != manifest.sha256.get(weights.name):
+        raise DamagedError(f"{weights} is damaged: its sha256 is not that of manifest.json")
     try:
         tensors = load_file(weights)
     except SafetensorError as error:
-        raise PocketganError(f"{weights} is no safetensors file ({error})") from error
+        raise DamagedError(f"{weights} is no safetensors file ({error})") from error
     for name, network in _networks(state).items():
         network.load_state_dict(_under(tensors, f"{name}."))
     for name, optimizer in (("optimizer_g", state.optimizer_g), ("optimizer_d", state.optimizer_d)):
@@ -103,8 +123,19 @@ def _load(path: Path, state: TrainState) -> None:
                 for key, value in moments.items()
             }
     state.sums.copy_(tensors["sums"])
-    state.summed = manifest["summed"]
-    state.nimg = manifest["nimg"]
+    state.summed, state.nimg, state.seconds = manifest.summed, manifest.nimg, manifest.seconds
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        content = read_json(path / "manifest.json")
+    except PocketganError as error:
+        raise DamagedError(str(error)) from error
+    check_version(path / "manifest.json", content, FORMAT_VERSION)
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise DamagedError(f"{path / 'manifest.json'}: {complaint(error)}") from error
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -49,7 +49,7 @@ def train_classifier_steps(
             optimizer.step()
             nimg += len(rows)
             hits = (logits.detach().argmax(1) == labels).float().mean()
-            sums += torch.stack([loss.detach(), hits]).double().cpu()
+            sums += torch.stack([loss.detach(), hits]).cpu().double()
             if step % TICK_STEPS == 0 or step == steps:
                 mean_loss, accuracy = (sums / step).tolist()
                 yield Progress(nimg, epoch, step == steps, mean_loss, accuracy)
@@ -57,4 +57,4 @@ def train_classifier_steps(
 
 def images_for(images: Tensor, device: torch.device) -> Tensor:
     """Bytes as a classifier sees them: [0, 1], channels last."""
-    return to_floats(images, "unit").to(device).contiguous(memory_format=torch.channels_last)
+    return to_floats(images.to(device), "unit").contiguous(memory_format=torch.channels_last)

@@ -17,7 +17,8 @@ class OptimizerConfig(Config):
     beta1: float = Field(default=0.9, ge=0, lt=1)  # decay of the first moment, per step
     beta2: float = Field(default=0.999, ge=0, lt=1)  # decay of the second moment, per step
     eps: float = Field(default=1e-8, gt=0)  # PyTorch's default; Keras has 1e-7
-    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: matrix products under autocast, weights and losses in fp32
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"  # bf16: products under autocast, weights and losses in fp32;
+    # auto: bf16 where the device multiplies it natively, decided at the start and written into the run
 
 
 class ScheduleConfig(Config):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.files import clear_errors
+from pocketgan.core.files import clear_errors, write_text
 
 
 def append_event(path: Path, event: dict[str, Any]) -> None:
@@ -27,19 +27,19 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     events = []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except ValueError as error:
             raise PocketganError(f"{path}, line {number} is not JSON; the run was changed by hand") from error
+        if not isinstance(event, dict):
+            raise PocketganError(f"{path}, line {number} is no JSON object; the run was changed by hand")
+        events.append(event)
     return events
 
 
 def cut_events(path: Path, nimg: int) -> None:
     """Drop what was logged after `nimg`, so that a resumed run logs it again, once."""
     kept = [event for event in read_events(path) if event.get("nimg", 0) <= nimg]
-    with clear_errors(path):
-        beside = path.with_name(path.name + ".cut")
-        beside.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
-        beside.replace(path)
+    write_text(path, "".join(json.dumps(event) + "\n" for event in kept))

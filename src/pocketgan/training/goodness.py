@@ -8,7 +8,7 @@ from torch import Tensor
 
 COUNT = 1000  # real images, and samples, that the guide reads
 SURENESS = 0.98  # share of its mean confidence on real images that it must have on samples
-CLASS_SHARE = 0.5  # share of its due that each class must have among the samples
+CLASS_SHARE = 0.5  # share of its frequency among real images that each class must have among the samples
 
 
 class Goodness:
@@ -19,17 +19,18 @@ class Goodness:
     probabilities
         The guide: uint8 ``[N, C, H, W]`` to class probabilities ``[N, K]``.
     real
-        Real images, uint8 ``[N, C, H, W]``.
+        Real images, uint8 ``[N, C, H, W]``; about `COUNT` of them are read, evenly spaced.
     """
 
     def __init__(self, probabilities: Callable[[Tensor], Tensor], real: Tensor) -> None:
         self.probabilities = probabilities
-        self.real_confidence = probabilities(real[:COUNT]).max(1).values.mean().item()
+        read = probabilities(real[:: max(1, len(real) // COUNT)])
+        self.real_confidence = read.max(1).values.mean().item()
+        self.shares = read.argmax(1).bincount(minlength=read.shape[1]) / len(read)
 
     def reached(self, samples: Tensor) -> bool:
         """Whether samples, uint8 ``[N, C, H, W]``, are read as surely as real images and no class is missing."""
         probabilities = self.probabilities(samples)
         confidence = probabilities.max(1).values.mean().item()
-        counts = probabilities.argmax(1).bincount(minlength=probabilities.shape[1])
-        due = len(samples) / probabilities.shape[1]
-        return confidence >= SURENESS * self.real_confidence and bool((counts >= CLASS_SHARE * due).all())
+        shares = probabilities.argmax(1).bincount(minlength=probabilities.shape[1]) / len(samples)
+        return confidence >= SURENESS * self.real_confidence and bool((shares >= CLASS_SHARE * self.shares).all())

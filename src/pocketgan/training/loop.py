@@ -16,7 +16,7 @@ from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.stream import BatchStream
 from pocketgan.models.table import pair_of
-from pocketgan.objectives.losses import LOSSES, AdversarialLoss
+from pocketgan.objectives.losses import AdversarialLoss, loss_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.state import TrainState, update_ema
 
@@ -57,7 +57,9 @@ def alternating_step(state: TrainState, batch: Batch, loss: AdversarialLoss, hal
 
     if batch.fresh_latents is not batch.latents:
         fake = generator(batch.fresh_latents, batch.labels)
-    discriminator.requires_grad_(False)
+    discriminator.requires_grad_(
+        False
+    )  # saves its gradients, and keeps autocast from using weights cast before the step
     fake_logits = discriminator(fake, batch.labels).logits.float()
     loss_g = loss.generator(real_logits.detach(), fake_logits).mean()
     state.optimizer_g.zero_grad()
@@ -118,7 +120,7 @@ def train_steps(state: TrainState, data: ImageSet, recipe: Recipe) -> Iterator[M
     total = recipe.schedule.total_nimg(len(data))
     stream = BatchStream(len(data), recipe.schedule.batch_size, recipe.seed)
     step = STEPS[recipe.objective.updates]
-    loss = LOSSES[recipe.objective.loss]
+    loss = loss_of(recipe.objective.loss)
     half = 1.0 if recipe.objective.halves == "sum" else 0.5
     size = recipe.schedule.batch_size
     beta = ema_beta(size, recipe.schedule.ema_nimg) if state.ema is not None else 0.0
@@ -136,7 +138,7 @@ def train_steps(state: TrainState, data: ImageSet, recipe: Recipe) -> Iterator[M
         update_ema(state, beta)
         epoch = state.nimg // len(data) + 1
         state.nimg += size
-        state.sums += torch.stack([loss_d, loss_g]).double().cpu()
+        state.sums += torch.stack([loss_d, loss_g]).cpu().double()
         state.summed += 1
         ended = state.nimg // len(data) >= epoch
         finished = state.nimg >= total
@@ -153,7 +155,7 @@ def _next_batch(state: TrainState, data: ImageSet, recipe: Recipe, stream: Batch
     images = data.images[rows]
     if recipe.data.rotate:
         images = rotate(images, recipe.data.rotate, generator(recipe.seed, "rotation", state.nimg))
-    real = to_floats(images, recipe.data.pixels).to(state.device)
+    real = to_floats(images.to(state.device), pair_of(recipe.model.architecture).pixels)
     if state.convolutional:
         real = real.contiguous(memory_format=torch.channels_last)
     labels = None

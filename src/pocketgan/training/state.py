@@ -26,6 +26,7 @@ class TrainState:
     nimg: int = 0
     sums: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.float64))
     summed: int = 0  # steps in `sums`
+    seconds: float = 0.0  # of training so far; for the timings, and for nothing that is trained
     convolutional: bool = False
     splits_passes: bool = False  # the discriminator has BatchNorm: real and fake images must not share a batch
     drops: bool = False  # a network draws random numbers in its forward pass
@@ -33,7 +34,7 @@ class TrainState:
     @property
     def sampler(self) -> Generator:
         """The generator that makes samples: the moving average where there is one."""
-        return self.ema or self.generator
+        return self.generator if self.ema is None else self.ema
 
 
 def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) -> TrainState:

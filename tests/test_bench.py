@@ -1,0 +1,59 @@
+"""Stored runs and the page made of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pocketgan.bench.results import keep, write_results
+from pocketgan.core.errors import UsageError
+from pocketgan.core.pixels import grid, to_png
+from pocketgan.model import Model
+from pocketgan.saved import SHIPPED
+
+
+@pytest.fixture
+def scored(small_run: Path, tmp_path: Path) -> Path:
+    """A copy of the small run with scores that were made up."""
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    share = {"errors": 2, "count": 100, "error": 0.02, "low": 0.0055, "high": 0.07, "labels_from": "asked"}
+    (run / "scores.json").write_text(json.dumps({"s1": share, "s1_10k": share, "label_counts": [10] * 9 + [8]}))
+    summary = {"recipe": "pocket", "seed": 0, "nimg": 5120, "train_seconds": 66.0, "images_per_second": 77.6}
+    (run / "summary.json").write_text(json.dumps({**summary, "threads": 2}))
+    (run / "grid.png").write_bytes(to_png(grid(Model.load(run).sample(100).images)))
+    return run
+
+
+def test_a_kept_run_draws_the_same_but_for_rounding(scored: Path, tmp_path: Path) -> None:
+    keep(scored, tmp_path / "kept")
+    whole, kept = Model.load(scored), Model.load(tmp_path / "kept")
+    assert kept.facts["stored_precision"] == "half"
+    difference = whole.sample(50).images.int() - kept.sample(50).images.int()
+    assert difference.abs().max() <= 3
+    sizes = [
+        sum(path.stat().st_size for path in folder.rglob("*.safetensors")) for folder in (scored, tmp_path / "kept")
+    ]
+    assert sizes[1] < sizes[0] / 4  # half the bytes, and no discriminator
+
+
+def test_the_page_says_what_the_runs_say(scored: Path, tmp_path: Path) -> None:
+    keep(scored, tmp_path / "kept", generator=False)
+    page = write_results([SHIPPED / "guide", tmp_path / "kept"], tmp_path / "results.md")
+    text = page.read_text()
+    assert "| `pocket` | 0 | 0 | 2.00% (0.55% to 7.00%)" in text
+    assert "| `pocket` | 0 | 10 | 10 | 10 | 10 | 10 | 10 | 10 | 10 | 10 | 8 |" in text
+    about = json.loads((SHIPPED / "guide" / "model.json").read_text())["test"]
+    assert f"{about['errors']} of 10,000" in text
+    assert "(results/pocket-0.png)" in text
+    assert (tmp_path / "results" / "pocket-0.png").read_bytes() == (scored / "grid.png").read_bytes()
+
+
+def test_what_is_neither_a_run_nor_a_classifier_is_refused(tmp_path: Path, small_run: Path) -> None:
+    with pytest.raises(UsageError, match="neither"):
+        write_results([tmp_path], tmp_path / "results.md")
+    with pytest.raises(UsageError, match=r"summary\.json"):
+        keep(small_run, tmp_path / "kept")

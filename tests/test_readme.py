@@ -1,0 +1,76 @@
+"""The README's commands and code run as they stand, on a small MNIST and with small budgets."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+import pocketgan.data.load
+from pocketgan.cli import main
+from pocketgan.data.mnist import Split, mnist
+from pocketgan.recipes import gan_recipe
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+SMALL = {"train": 600, "test": 200, "fit": 500, "val": 100}  # images
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"<!-- tested -->\n```{language}\n(.*?)```", README, re.DOTALL)
+    assert found, f"the README has no tested {language}"
+    return found
+
+
+@pytest.fixture
+def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty folder to work in, where MNIST is 600 images and a minute a thousandth of one."""
+
+    def few(split: Split = "train"):  # type: ignore[no-untyped-def]
+        return mnist(split).rows(torch.arange(SMALL[split]))
+
+    monkeypatch.setattr(pocketgan.data.load, "mnist", few)
+    monkeypatch.setattr("pocketgan.train.WARM_UP_SECONDS", 0.05)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_command_of_the_readme_runs(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [line.removeprefix("$ ") for line in blocks("console")[0].splitlines()]
+    for command in commands:
+        words = shlex.split(command.replace("--minutes 5", "--minutes 0.01").replace("10000", "300"))
+        assert words.pop(0) == "pocketgan"
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0, f"{command}: {capsys.readouterr().err}"
+    assert (small_mnist / "runs/mlp/report.html").is_file()
+    assert len(list((small_mnist / "sevens/png/7").glob("*.png"))) == 64
+    assert (small_mnist / "digits/MNIST/raw/t10k-labels-idx1-ubyte").is_file()
+    assert len((small_mnist / "sevens.csv").read_text().splitlines()) == 65
+
+
+def test_the_python_of_the_readme_runs(small_mnist: Path) -> None:
+    for code in blocks("python"):
+        exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_recipe_of_the_readme_is_one(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "mine.toml").write_text(text)
+    recipe = gan_recipe(str(tmp_path / "mine.toml"))
+    assert (recipe.name, recipe.optimizer.beta1, recipe.schedule.minutes) == ("mine", 0.5, 10)
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_make_help_names_every_verb_of_the_readme() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for verb in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert f"\n{verb}:" in makefile
+        assert f"# make {verb} " in makefile

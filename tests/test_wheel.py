@@ -1,0 +1,43 @@
+"""A wheel built from this tree carries all it needs, and works from any folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+USE = """
+import pocketgan as pg
+from pathlib import Path
+assert Path(pg.__file__).is_relative_to({home!r}), pg.__file__
+assert len(pg.load_images("mnist", "test")) == 10_000
+assert pg.Classifier.load("guide").class_names == tuple("0123456789")
+pg.train("mlp", out="run", nimg=200, quiet=True)
+assert pg.write_report(Path("run")).is_file()
+"""
+
+
+def test_a_wheel_works_from_an_empty_folder(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    home = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(home)
+    assert any(name.endswith("licenses/LICENSE-MNIST") for name in names)
+    assert not any(name.startswith(("tests", "zoo", "docs")) for name in names)
+    (tmp_path / "empty").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", USE.format(home=str(home))],
+        cwd=tmp_path / "empty",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
