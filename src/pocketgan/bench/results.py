@@ -116,29 +116,6 @@ classifiers disagree, which unreadable images bring about. In brackets: Wilson's
 alone, on as many threads as the column says, on a machine that did other work beside it: speeds are a lower bound.
 """
 
-CLASSIFIER_NOTE]
-    lines += ["## What they draw", "", "All 100 fakes of each run, none left out.", ""]
-    for run in runs:
-        picture = out.with_suffix("") / f"{run.name}.png"
-        write_bytes(picture, (run.folder / "grid.png").read_bytes())
-        lines += [f"### {run.summary['recipe']}, seed {run.summary['seed']}", ""]
-        lines += [f"![100 fakes of {run.name}]({picture.parent.name}/{picture.name})", ""]
-    write_text(out, "\n".join(lines).rstrip() + "\n")
-    return out
-
-
-HEAD = """# Results
-
-The recipes, trained on MNIST, and what the five original systems report. `pocketgan bench results` makes this page from
-stored runs (`zoo/`) and classifiers.
-"""
-
-NOTES = """S1 is the error of the classifier C on generated images. Its labels are those asked for (conditional recipes),
-or those that the guide, another network, reads (unconditional ones): there S1 counts how often two
-classifiers disagree, which unreadable images bring about. In brackets: Wilson's 95 % interval. Minutes are of training
-alone, on as many threads as the column says, on a machine that did other work beside it: speeds are a lower bound.
-"""
-
 CLASSIFIER_NOTE = """Errors are counted once, after the last epoch, on all test images with their own labels, so that
 error and accuracy add up to 100 %. (One original reports S0 as 0.00 % beside a test accuracy of 98.98 %; both cannot
 hold for one classifier on the same images.)
