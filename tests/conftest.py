@@ -10,7 +10,7 @@ import torch
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
 from pocketgan.model import Model
-from pocketgan.train import train
+from pocketgan.verbs.train import train
 
 
 @pytest.fixture(scope="session")

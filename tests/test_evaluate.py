@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from pocketgan.evaluate import confusion, error_rate, label_counts, least_sure, wilson_interval
+from pocketgan.metrics.labels import confusion, error_rate, label_counts, least_sure, wilson_interval
 
 
 @given(st.integers(1, 20_000).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))))

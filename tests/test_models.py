@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from pocketgan.core.errors import UsageError
-from pocketgan.describe import layer_table, training_flops
-from pocketgan.listing import COSTS
 from pocketgan.models.layers import Dropout, parameter_count
 from pocketgan.models.table import CLASSIFIERS, PAIRS, build_classifier, build_pair, check_images
 from pocketgan.recipes import GAN_PRESETS
+from pocketgan.verbs.describe import layer_table, training_flops
+from pocketgan.verbs.listing import COSTS
 
 MNIST = (1, 28, 28)
 TOLD = {  # trainable parameters, as the originals print them or as their layers add up to

@@ -33,7 +33,7 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         return mnist(split).rows(torch.arange(SMALL[split]))
 
     monkeypatch.setattr(pocketgan.data.load, "mnist", few)
-    monkeypatch.setattr("pocketgan.train.WARM_UP_SECONDS", 0.05)
+    monkeypatch.setattr("pocketgan.verbs.train.WARM_UP_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pocketgan.classifier import Classifier
-    from pocketgan.classify import label_images, train_classifier
     from pocketgan.core.errors import PocketganError, UsageError
     from pocketgan.data.image_set import ImageSet
     from pocketgan.data.load import load_images
-    from pocketgan.generate import generate
     from pocketgan.model import Model, Samples
     from pocketgan.recipes import ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
     from pocketgan.report import write_report
-    from pocketgan.run import run
-    from pocketgan.train import train
+    from pocketgan.verbs.classify import label_images, train_classifier
+    from pocketgan.verbs.generate import generate
+    from pocketgan.verbs.run import run
+    from pocketgan.verbs.train import train
 
 _HOMES = {
     "Classifier": "classifier",
@@ -40,12 +40,12 @@ _HOMES = {
     "UsageError": "core.errors",
     "classifier_recipe": "recipes",
     "gan_recipe": "recipes",
-    "generate": "generate",
-    "label_images": "classify",
+    "generate": "verbs.generate",
+    "label_images": "verbs.classify",
     "load_images": "data.load",
-    "run": "run",
-    "train": "train",
-    "train_classifier": "classify",
+    "run": "verbs.run",
+    "train": "verbs.train",
+    "train_classifier": "verbs.classify",
     "write_report": "report",
 }
 

@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
+import re
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
+from cyclopts.validators import Number
 
 from pocketgan.core.errors import PocketganError, UsageError
 
-SHOWN_WITH_DEBUG = "--debug"
+DEBUG = "--debug"
+MOST_CLASSES_SHOWN = 20  # in the table after a run
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # in torch's RuntimeErrors
 
 app = App(
     name="pocketgan",
-    help="Train, judge, steer and ship GANs for small images. RECIPE is a preset's name or a .toml file.",
+    help="Train, judge, steer and ship GANs for small images. Any command takes --debug: it shows the traceback behind "
+    "an error's line.",
     version_flags=["--version"],
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 classify_app = App(name="classify", help="Train a classifier, or label images with one.", help_format="plaintext")
 app.command(classify_app)
 bench_app = App(name="bench", help="Make the published figures.", help_format="plaintext")
 app.command(bench_app)
 
-Options = Annotated[str, Parameter(help="Any field of the recipe, such as --lr-g 1e-3 (pocketgan recipes NAME).")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON on stdout.")]
-Quiet = Annotated[bool, Parameter(negative="", help="Show no progress.")]
-Device = Annotated[str, Parameter(help="auto, cpu, cuda or mps.")]
-Data = Annotated[str | None, Parameter(help="Images: mnist, a folder of pictures, an NPZ, NPY or IDX file or folder.")]
-Flag = Annotated[bool, Parameter(negative="")]
+
+def _whole(kind: object, tokens: Sequence[Token]) -> int:
+    """A whole number; the parser's own conversion would round 1.5 without a word."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
+
+
+def _field_help(examples: str) -> str:
+    return f"Any field of the recipe, such as {examples}; `pocketgan recipes NAME` prints them all."
+
+
+GanField = Annotated[str, Parameter(help=_field_help("--epochs 2, --minutes 5, --seed 1 or --lr-g 1e-3"))]
+ClassifierField = Annotated[str, Parameter(help=_field_help("--epochs 2, --seed 1 or --lr 1e-3"))]
+Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="Print the result as JSON.")]
+Quiet = Annotated[bool, Parameter(negative="", show_default=False, help="Show no progress.")]
+Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
+Data = Annotated[
+    str | None,
+    Parameter(
+        help="Images to learn from: mnist, a folder of pictures (one folder in it for each class, or none), an NPZ, "
+        "NPY or IDX file, or an IDX folder. Without it the recipe decides."
+    ),
+]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Steps = Annotated[str, Parameter(show_default=False)]
+Whole = Annotated[int, Parameter(converter=_whole)]
+Seed = Annotated[int, Parameter(converter=_whole, validator=Number(gte=0, lt=2**63))]
 
 
 @app.command
@@ -40,39 +72,43 @@ def run(
     *,
     out: Path | None = None,
     data: Data = None,
-    classifier: str = "cnn",
-    skip: str = "",
-    redo: str = "",
+    classifier: str | None = None,
+    skip: Steps = "",
+    redo: Steps = "",
     until_good: Flag = False,
     tensorboard: Flag = False,
     device: Device = "auto",
     json_output: Json = False,
     quiet: Quiet = False,
-    **options: Options,
+    **options: GanField,
 ) -> None:
-    """Do it all: train, generate 100 fakes, train a classifier, count S0 and S1, write the report.
+    """Do it all: train, generate 100 fakes, train a classifier C, count S0 and S1, write the report.
+
+    S0 is the share of real test images that C reads wrongly, S1 that of the fakes.
 
     Parameters
     ----------
     recipe
-        A preset's name (pocketgan recipes lists them) or a .toml file.
+        A preset's name (`pocketgan recipes` lists them) or a .toml file.
     out
         The run's folder; runs/RECIPE-SEED without it. What it holds already is kept and gone on with.
     classifier
-        Recipe of the classifier C.
+        Recipe of C (cnn, mlp, cnn-dense, linear-224 or a .toml file), or the folder of a trained one; cnn without it.
     skip
-        Steps to leave out, with commas: train, generate, classify, score, report.
+        Steps to leave out, with commas between: train, generate, classify, score, report.
     redo
-        Steps to throw away and make again, with commas.
+        Steps to throw away and make again, with commas between; train throws away all that is in the run.
     until_good
         Stop training at the epoch whose samples a guide reads as surely as real images.
     tensorboard
-        Write TensorBoard's files too.
+        Write TensorBoard's files too, into OUT/tensorboard.
     """
-    from pocketgan.run import run as run_all
+    _load_torch()
+    from pocketgan.recipes import gan_recipe
+    from pocketgan.verbs.run import run as run_all
 
     chosen = _options(options, data, until_good)
-    folder = out or Path("runs") / f"{Path(recipe).stem}-{chosen.get('seed', 0)}"
+    folder = out or Path("runs") / f"{Path(recipe).stem}-{gan_recipe(recipe, chosen).seed}"
     summary = run_all(
         recipe,
         out=folder,
@@ -100,22 +136,23 @@ def train(
     tensorboard: Flag = False,
     device: Device = "auto",
     quiet: Quiet = False,
-    **options: Options,
+    **options: GanField,
 ) -> None:
     """Train a generator and a discriminator. The same command again goes on where it stopped.
 
     Parameters
     ----------
     recipe
-        A preset's name (pocketgan recipes lists them) or a .toml file.
+        A preset's name (`pocketgan recipes` lists them) or a .toml file.
     out
-        The run's folder.
+        The run's folder: a new one, or that of the same training to go on with.
     until_good
         Stop at the epoch whose samples a guide reads as surely as real images.
     tensorboard
-        Write TensorBoard's files too.
+        Write TensorBoard's files too, into OUT/tensorboard.
     """
-    from pocketgan.train import train as train_pair
+    _load_torch()
+    from pocketgan.verbs.train import train as train_pair
 
     chosen = _options(options, data, until_good)
     train_pair(recipe, out=out, device=device, tensorboard=tensorboard, quiet=quiet, **chosen)
@@ -127,10 +164,10 @@ def generate(
     model: str,
     *,
     out: Path,
-    count: int = 100,
-    digit: int | None = None,
+    count: Whole = 100,
+    digit: Annotated[int | None, Parameter(converter=_whole)] = None,
     balanced: Flag = False,
-    seed: int = 0,
+    seed: Seed = 0,
     format: str = "png,grid",
     test_share: float | None = None,
     classifier: str | None = None,
@@ -149,21 +186,23 @@ def generate(
     count
         How many images.
     digit
-        Their class (conditional models).
+        The class of all of them, by its number from 0, for models that can be asked (recipe pocket).
     balanced
-        Every class equally often: what conditional models do without --digit.
+        Insist on every class equally often, as such models do without --digit.
     seed
-        Of the latents: the same seed and index give the same bytes.
+        Seed of the latents: the same seed and index give the same bytes, whatever the count.
     format
-        With commas: png, npz, idx, grid.
+        With commas between: png (a folder for each label), npz, idx (as torchvision's MNIST reads it), grid.
     test_share
-        Share that goes into the test part of NPZ and IDX, between 0 and 1.
+        Share of the images, between 0 and 1, that goes into the test part of NPZ (then with Keras' names) and IDX.
     classifier
-        What labels an unconditional model's images; the shipped guide for digits.
+        Folder of the classifier that labels the images of a model that cannot be asked; for MNIST's digits the
+        shipped guide does without it.
     """
     if balanced and digit is not None:
         raise UsageError("--balanced and --digit exclude each other; give one")
-    from pocketgan.generate import generate as generate_images
+    _load_torch()
+    from pocketgan.verbs.generate import generate as generate_images
 
     written = generate_images(
         model,
@@ -190,7 +229,7 @@ def classify_train(
     device: Device = "auto",
     json_output: Json = False,
     quiet: Quiet = False,
-    **options: Options,
+    **options: ClassifierField,
 ) -> None:
     """Train a classifier and count its errors on the test images.
 
@@ -201,7 +240,8 @@ def classify_train(
     out
         A new folder.
     """
-    from pocketgan.classify import train_classifier
+    _load_torch()
+    from pocketgan.verbs.classify import train_classifier
 
     classifier = train_classifier(recipe, out=out, device=device, quiet=quiet, **_options(options, data))
     test = classifier.facts["test"]
@@ -218,27 +258,32 @@ def classify_label(
     classifier: str = "guide",
     out: Path,
     split: str = "train",
-    count: int = 100,
-    seed: int = 0,
+    count: Whole = 100,
+    seed: Seed = 0,
     device: Device = "auto",
     json_output: Json = False,
 ) -> None:
     """Label images, or a model's output, and write row, label, class name and confidence as CSV.
+
+    Rows are in the order of the images; those of a folder of pictures in the order of the sorted names.
 
     Parameters
     ----------
     images
         A folder of pictures, an NPZ, NPY or IDX file, mnist, or a run or model folder (its output is labelled).
     classifier
-        A classifier's folder, a run's folder, or guide, the shipped one.
+        A classifier's folder, a run's folder (its C is taken), or guide, the shipped one for MNIST's digits.
     out
         A new CSV file.
     split
-        Of images that have splits.
-    count, seed
-        Of a model's output.
+        Which part of images that have parts: train or test, of mnist also fit or val.
+    count
+        How many images a model is to make.
+    seed
+        Seed of their latents.
     """
-    from pocketgan.classify import label_images
+    _load_torch()
+    from pocketgan.verbs.classify import label_images
 
     rows = label_images(classifier, images, out=out, split=split, count=count, seed=seed, device=device)
     if json_output:
@@ -254,12 +299,13 @@ def bench_keep(run_folder: Path, *, out: Path, without_generator: Flag = False) 
     Parameters
     ----------
     run_folder
-        The run.
+        A finished run.
     out
         A new folder.
     without_generator
         Leave the generator out.
     """
+    _load_torch()
     from pocketgan.bench.results import keep
     from pocketgan.core.files import refuse_existing
 
@@ -276,8 +322,11 @@ def bench_results(*folders: Path, out: Path) -> None:
     folders
         Runs, whole or kept, and classifiers.
     out
-        The Markdown file.
+        The Markdown file; one that is there is replaced. The grids go into a folder of the same name.
     """
+    if not folders:
+        raise UsageError("no folders are given; name the runs and classifiers to tell of")
+    _load_torch()
     from pocketgan.bench.results import write_results
 
     print(write_results(folders, out))
@@ -290,7 +339,7 @@ def report(run_folder: Path) -> None:
     Parameters
     ----------
     run_folder
-        The run.
+        A run whose training has ended.
     """
     from pocketgan.report import write_report
 
@@ -304,9 +353,9 @@ def recipes(name: str | None = None, *, json_output: Json = False) -> None:
     Parameters
     ----------
     name
-        Of one recipe: its description and all its fields, to save as a .toml file.
+        A recipe to print whole: its description and all its fields, to save as a .toml file and change.
     """
-    from pocketgan.listing import print_recipe, print_recipes
+    from pocketgan.verbs.listing import print_recipe, print_recipes
 
     if name is None:
         print_recipes(json_output)
@@ -323,7 +372,8 @@ def info(model: str, *, json_output: Json = False) -> None:
     model
         A run folder, a model folder or a classifier's folder; or guide, the shipped classifier.
     """
-    from pocketgan.describe import load_any, model_layers
+    _load_torch()
+    from pocketgan.verbs.describe import load_any, model_layers
 
     loaded = load_any(model)
     tables = model_layers(loaded)
@@ -331,7 +381,7 @@ def info(model: str, *, json_output: Json = False) -> None:
         layers = {name: [layer._asdict() for layer in table] for name, table in tables.items()}
         print(json.dumps({"recipe": loaded.recipe.model_dump(mode="json"), "layers": layers, **loaded.facts}, indent=2))
         return
-    from pocketgan.listing import print_layers
+    from pocketgan.verbs.listing import print_layers
 
     print_layers(loaded, tables)
 
@@ -339,7 +389,8 @@ def info(model: str, *, json_output: Json = False) -> None:
 @app.command
 def doctor(*, json_output: Json = False) -> None:
     """Tell what this machine can do: versions, devices, measured speed, extras, data."""
-    from pocketgan.describe import machine_facts
+    _load_torch()
+    from pocketgan.verbs.describe import machine_facts
 
     facts = machine_facts()
     if json_output:
@@ -350,6 +401,22 @@ def doctor(*, json_output: Json = False) -> None:
         if isinstance(value, dict):
             shown = ", ".join(f"{key}: {'yes' if there else 'no'}" for key, there in value.items())
         print(f"{name.replace('_', ' '):<16}{shown}")
+
+
+def _load_torch() -> None:
+    """Import torch with signals held back: inside this import one would be swallowed, or leave half of numpy."""
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        importlib.import_module("torch")
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def _options(options: dict[str, str], data: str | None, until_good: bool = False) -> dict[str, Any]:
@@ -366,44 +433,88 @@ def _listed(text: str) -> list[str]:
 
 
 def _print_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """The result for people: a few rows in plain words. What was skipped or cannot be counted has no row."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=str(folder), show_header=False, title_justify="left")
-    for name, value in summary.items():
-        shown = f"{value:.2%}" if name.startswith(("s0_error", "s1_error")) else value
-        if name.endswith(("interval", "interval_10k")):
-            shown = f"{value[0]:.2%} to {value[1]:.2%}"
-        table.add_row(name, str(shown))
-    Console().print(table)
-    print(folder / "report.html")
+    from pocketgan.report.words import LABEL_SOURCES, duration
+
+    table = Table(title=str(folder), title_justify="left", show_header=False, box=None, pad_edge=False)
+    for name, key in (("S0", "s0_{}"), ("S1", "s1_{}"), ("S1 of 10,000", "s1_{}_10k")):
+        error, interval, counted = (summary.get(key.format(what)) for what in ("error", "interval", "counted"))
+        if error is not None and interval:
+            low, high = interval
+            table.add_row(name, f"{error:.2%} of {counted} read wrongly; 95% interval {low:.2%} to {high:.2%}")
+    if source := summary.get("s1_label_source"):
+        table.add_row("labels of fakes", LABEL_SOURCES.get(source, source))
+    if 0 < len(names := summary.get("class_names", ())) <= MOST_CLASSES_SHOWN:
+        counts = zip(names, summary["label_counts"], strict=True)
+        table.add_row("fakes read as", ", ".join(f"{name}: {count}" for name, count in counts))
+    if summary and not table.row_count:
+        table.add_row("S0 and S1", "not counted: the images have no labels")
+    if summary.get("train_seconds"):
+        speed = f"{summary['images_per_second']:,.0f} images/s"
+        table.add_row("training", f"{duration(summary['train_seconds'])}, {speed}")
+    if (folder / "report.html").exists():
+        table.add_row("report", str(folder / "report.html"))
+    Console().print(table, markup=False)
 
 
-def _stop(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+class Terminated(BaseException):
+    """SIGTERM came; as KeyboardInterrupt, it passes all that catches errors."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 and 143 after SIGINT and SIGTERM."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = SHOWN_WITH_DEBUG in words
-    words = [word for word in words if word != SHOWN_WITH_DEBUG]
-    signal.signal(signal.SIGTERM, _stop)
+    debug = DEBUG in words
+    words = [word for word in words if word != DEBUG]
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to stop
     try:
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        print(end="", flush=True)  # what does not get out is known now; sys.stdout may be None
         raise SystemExit(0)
     except CycloptsError as error:
-        _fail(str(error).replace("\n", " ").strip(), 2, debug)
+        _fail(_misread(words, str(error)), 2, debug)
     except PocketganError as error:
         _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        _fail("stopped; the same command goes on from the last checkpoint", 130, debug)
+        _fail(_stopped(words), 128 + signal.SIGINT, debug)
+    except Terminated:
+        _fail(_stopped(words), 128 + signal.SIGTERM, debug)
     except BrokenPipeError:
         raise SystemExit(1) from None
-    except (OSError, MemoryError) as error:
-        _fail(f"{error or 'out of memory'}", 1, debug)
+    except OSError as error:
+        _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", 1, debug)
     except Exception as error:
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY):
+            _fail("out of memory; choose fewer images or a smaller --batch-size", 1, debug)
         _fail(f"internal error: {type(error).__name__}: {error}; run it again with --debug and report it", 1, debug)
+
+
+def _misread(words: list[str], message: str) -> str:
+    """What the parser says of words it cannot use, with the remedy."""
+    dotted = next((word for word in words if re.match(r"--[\w-]+\.\w", word)), None)
+    if dotted is not None:
+        return f"{dotted.partition('=')[0]}: leave the section out and write --{dotted.partition('.')[2]}"
+    message = re.sub(r"(?<!\.)\.$", "", message.strip()).replace("Unused Tokens:", "too many words:")
+    verb = [word for word in words[:2] if word in (*app, *classify_app, *bench_app) and not word.startswith("-")]
+    return f"{message}; see {' '.join(['pocketgan', *verb, '--help'])}"
+
+
+def _stopped(words: list[str]) -> str:
+    """What to do after a stop. Only trainings keep what they have done so far."""
+    if words[:1] not in (["train"], ["run"]):
+        return "stopped; nothing was written"
+    again = "the same command" + (" without --redo" if any(word.startswith("--redo") for word in words) else "")
+    return f"stopped; {again} goes on from the last checkpoint"
 
 
 def _fail(line: str, code: int, debug: bool) -> NoReturn:

@@ -204,9 +204,7 @@ def _train_and_record(
                     _draw_samples(run, model, state, milestone, display, board)
                 if good is not None and _is_good(good, model, state):
                     reason = "until good"
-                    display.line(
-                        f"stopped: the guide is satisfied at epoch {milestone.epoch}"
-                    )
+                    display.line(f"stopped: the guide is satisfied at epoch {milestone.epoch}")
                     break
             if time.perf_counter() - saved_at >= CHECKPOINT_SECONDS and not milestone.finished:
                 save_checkpoint(run / "checkpoints", state)

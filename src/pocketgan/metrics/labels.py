@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pocketgan.classifier import Classifier
-
 Z95 = 1.959963984540054  # the normal quantile of a 95 % interval
 
 
@@ -84,9 +82,3 @@ def least_sure(probabilities: Tensor, count: int) -> list[tuple[int, int, float]
     confidence, read = probabilities.max(1)
     rows = confidence.argsort(stable=True)[:count].tolist()
     return [(row, int(read[row]), float(confidence[row])) for row in rows]
-
-
-def read_by(classifier: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
-    """What a classifier reads, int64 ``[N]``, and its probabilities ``[N, K]``."""
-    probabilities = classifier.probabilities(images)
-    return probabilities.argmax(1), probabilities

@@ -48,7 +48,8 @@ def generate(
     test_share
         Share of the images, in (0, 1), that goes into the test part of NPZ (then with Keras' names) and IDX.
     classifier
-        What labels the images of an unconditional model; the shipped guide where it knows such images, else nothing.
+        What labels the images of an unconditional model, and only of such; the shipped guide where it knows them, else
+        nothing.
     device, quiet
         As in `pocketgan.train`.
 
@@ -65,6 +66,8 @@ def generate(
     source = model if isinstance(model, Model) else Model.load(model, device)
     if balanced and not source.conditional:
         raise UsageError(f"--balanced: {source.recipe.name} is unconditional and cannot be asked for classes")
+    if classifier is not None and source.conditional:
+        raise UsageError(f"--classifier: {source.recipe.name} is asked for classes, which are the labels; leave it out")
     parts = labelled(source.stream(count, label=digit, seed=seed), source, classifier)
     with Display(quiet).bar(f"generating {count:,} images", count) as bar:
         return export_samples(
@@ -88,7 +91,7 @@ def labelled(
     if reader is None:
         return parts
     if not isinstance(reader, Classifier):
-        reader = Classifier.load(reader)
+        reader = Classifier.load(reader, str(model.device))
     if reader.shape != model.shape:
         raise UsageError(f"the classifier reads images {list(reader.shape)}, the model makes {list(model.shape)}")
     return (_read(part, reader) for part in parts)

@@ -16,8 +16,8 @@ from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, Recipe, recipe_to
 
 if TYPE_CHECKING:
     from pocketgan.classifier import Classifier
-    from pocketgan.describe import Layer
     from pocketgan.model import Model
+    from pocketgan.verbs.describe import Layer
 
 MNIST_IMAGES = 60_000
 REFERENCE_GFLOPS = 206.0  # numpy's fp32 matrix products on the machine that the speeds below were measured on

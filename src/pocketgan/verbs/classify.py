@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ from torch import Tensor
 
 from pocketgan.classifier import Classifier
 from pocketgan.core.devices import find_device
-from pocketgan.core.errors import UsageError
-from pocketgan.core.files import refuse_existing, write_text
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.files import PARTIAL, clear_errors, refuse_existing, write_text
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.data.splits import choose_rows
-from pocketgan.evaluate import error_rate
+from pocketgan.metrics.labels import error_rate
 from pocketgan.model import Model
 from pocketgan.models.layers import channels_last, parameter_count
 from pocketgan.models.table import build_classifier
@@ -30,26 +32,40 @@ HELD_OUT = 1 / 6  # share kept from a classifier's training where the images com
 
 
 def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]:
-    """The images a classifier learns from, and those its error is counted on.
+    """The images a classifier learns from, and those its error is counted on. Both have labels.
 
-    A source with a test split (MNIST, an NPZ or IDX folder with both) is taken as it is. Of any other, a sixth is held
-    out, classes in proportion.
+    A source with a test split (MNIST, an NPZ or IDX folder with both) is taken as it is; MNIST's `fit` is tested on
+    `val`. Of any other source a sixth is held out, classes in proportion.
 
     Raises
     ------
     UsageError
         The images have no labels, or too few of them to hold any out.
+    PocketganError
+        The test images have no labels, or other sizes or classes than those to learn from.
     """
     learning = load_images(source, split)
     if learning.labels is None:
         raise UsageError(f"{source} has no labels to learn from; put the images into one folder per class")
-    if learning.split != "all":
-        return learning, load_images(source, "test")
-    held_out = round(len(learning) * HELD_OUT)
-    if held_out == 0:
-        raise UsageError(f"{source} holds {len(learning)} images, too few to test a classifier on; add more")
-    chosen = choose_rows(learning.labels.tolist(), held_out, seed=0)
-    return learning.rows(~chosen), learning.rows(chosen)
+    test = _test_split(source, split) if learning.split != "all" else None
+    if test is None:
+        held_out = round(len(learning) * HELD_OUT)
+        if held_out == 0:
+            raise UsageError(f"{source} holds {len(learning)} images, too few to test a classifier on; add more")
+        chosen = choose_rows(learning.labels.tolist(), held_out, seed=0)
+        return learning.rows(~chosen), replace(learning.rows(chosen), name=f"a sixth of {source}, held out")
+    if test.labels is None:
+        raise PocketganError(f"{source} has no labels for its test images; add them, or leave the test images out")
+    if test.shape != learning.shape or int(test.labels.max()) >= len(learning.class_names):
+        raise PocketganError(f"{source} has test images of other sizes or classes than it has to learn from; mend it")
+    return learning, test if source == "mnist" else replace(test, name=f"{source}, test")
+
+
+def _test_split(source: str, split: str) -> ImageSet | None:
+    try:
+        return load_images(source, "val" if split == "fit" else "test")
+    except UsageError:  # an NPZ that holds x_train alone
+        return None
 
 
 def train_classifier(
@@ -86,6 +102,9 @@ def train_classifier(
     refuse_existing(folder)
     learning, test = learning_and_test_sets(wanted.source, wanted.split)
     place = find_device(device)
+    with clear_errors(folder):  # what cannot be written is told before the training
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent)).rmdir()
     network = build_classifier(wanted.architecture, learning.shape, len(learning.class_names), wanted.seed).to(place)
     channels_last(network)
     began, epochs = time.perf_counter(), []
@@ -104,7 +123,7 @@ def train_classifier(
         "train_seconds": round(time.perf_counter() - began, 3),
     }
     classifier = Classifier(network, wanted, learning.shape, learning.class_names, facts)
-    assert test.labels is not None
+    assert test.labels is not None, "learning_and_test_sets gives labels"
     rate = error_rate(classifier.label(test.images), test.labels)
     facts["test"] = {"name": test.name, **rate.as_dict()}
     display.line(f"test: {rate}")

@@ -1,0 +1,1 @@
+"""Metrics: readings or features in, plain numbers out."""

@@ -1,0 +1,278 @@
+"""`run`: the main job, end to end, each step skippable and repeatable."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pocketgan.classifier import Classifier, guide_for
+from pocketgan.core.devices import find_device
+from pocketgan.core.errors import UsageError, nearest
+from pocketgan.core.files import alone_in, read_json, refuse_existing, whole_folder, write_bytes, write_json
+from pocketgan.core.pixels import grid, to_png
+from pocketgan.core.terminal import Display
+from pocketgan.data.fakes import FakesWriter
+from pocketgan.data.image_set import ImageSet
+from pocketgan.data.load import load_images
+from pocketgan.model import Model
+from pocketgan.models.table import check_images, pair_of
+from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
+from pocketgan.report import write_report
+from pocketgan.saved import holds, save_state_dict
+from pocketgan.verbs.classify import learning_and_test_sets, train_classifier
+from pocketgan.verbs.generate import labelled
+from pocketgan.verbs.score import FORMAT_VERSION, score_run, summary_of
+from pocketgan.verbs.train import train
+
+FAKES = 100  # the classic assignment's fake data set
+CLASSIFIER = "cnn"  # recipe of C where none is asked for
+SECOND_CLASSIFIER = {"cnn": "cnn-dense"}  # labels fakes that nothing else can; another network than C
+SMALLEST_SIDE = {"cnn-dense": 10}  # of the images that it reads, in pixels
+
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "train": (
+        *("recipe.toml", "events.jsonl", "timings.jsonl", "samples", "checkpoints", "tensorboard"),
+        *("model", "G.pkl", "D.pkl"),
+    ),
+    "generate": ("fakes", "grid.png", "guide"),
+    "classify": ("classifier", "C.pkl"),
+    "score": ("scores.json", "summary.json"),
+    "report": ("report.html",),
+}
+OUTDATES = {  # whose results are no longer true when a step is made again
+    "train": ("generate", "classify", "score", "report"),
+    "generate": ("score", "report"),
+    "classify": ("score", "report"),
+    "score": ("report",),
+    "report": (),
+}
+
+
+def run(
+    recipe: str | Recipe = "pocket",
+    *,
+    out: str | Path,
+    classifier: str | None = None,
+    skip: Collection[str] = (),
+    redo: Collection[str] = (),
+    device: str = "auto",
+    tensorboard: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Train, generate 100 fakes with their latents, train a classifier C, count S0 and S1, write the report.
+
+    What a folder already holds is kept: a training goes on where it was, fakes and classifier stay as they are (with a
+    person's corrections of labels), scores and report are made again. Images without labels have no C and no scores.
+
+    Parameters
+    ----------
+    recipe, out, device, tensorboard, quiet, options
+        As in `pocketgan.train`. Where ``train`` is skipped, the recipe is that of the model in `out`.
+    classifier
+        Recipe of C: ``cnn``, ``mlp``, ``cnn-dense`` or ``linear-224``, or a TOML file; or the folder of a trained one.
+        Without it, the one that `out` holds, or else ``cnn``.
+    skip
+        Steps to leave out: ``train``, ``generate``, ``classify``, ``score``, ``report``.
+    redo
+        Steps whose results are thrown away, with all that was made from them, and made again.
+
+    Returns
+    -------
+    dict
+        What `summary.json` holds; empty where ``score`` is skipped and never was done.
+
+    Raises
+    ------
+    UsageError
+        An option is wrong, or a skipped step's results are needed and missing.
+    """
+    for step in (*skip, *redo):
+        if step not in OUTPUTS:
+            raise UsageError(f"step '{step}' is unknown{nearest(step, OUTPUTS)}")
+    if both := set(skip) & set(redo):
+        raise UsageError(f"step '{min(both)}' is both in --skip and in --redo; give it once")
+    folder, display = Path(out), Display(quiet)
+    wanted = Model.load(folder).recipe if "train" in skip else _recipe(recipe, options)
+    old = {outdated for step in redo for outdated in (step, *OUTDATES[step])}
+    learner = _check(folder, wanted, classifier, skip, old, device)
+    if "train" in redo:
+        _forget(folder, old)
+    if "train" not in skip:
+        display.line(f"[1/5] training {wanted.name}")
+        train(wanted, out=folder, device=device, tensorboard=tensorboard, quiet=quiet)
+    _forget(folder, old - {"train"})
+    model = Model.load(folder, device)
+    if "generate" not in skip and not (folder / "fakes").exists():
+        display.line(f"[2/5] generating {FAKES} fakes with their latents")
+        _generate(folder, model, _reader(folder, model, learner, display))
+    if not model.class_names:
+        display.line(f"[3/5] {wanted.data.source} has no labels: no classifier, no S0 and no S1")
+    elif "classify" not in skip:
+        display.line(f"[3/5] classifier C: {_recipe_of(learner).name}")
+        _classify(folder, learner, device, quiet)
+    if "score" not in skip:
+        scores = {}
+        if model.class_names:
+            display.line("[4/5] counting S0 and S1")
+            c = Classifier.load(folder, device)
+            scores = score_run(folder, model, c, _reader(folder, model, c, display), display)
+        write_json(folder / "scores.json", {"format_version": FORMAT_VERSION, **scores})
+        write_json(folder / "summary.json", summary_of(folder, model, scores))
+    if "report" not in skip:
+        display.line("[5/5] writing the report")
+        write_report(folder)
+    summary: dict[str, Any] = read_json(folder / "summary.json") if (folder / "summary.json").exists() else {}
+    return summary
+
+
+def _recipe(recipe: str | Recipe, options: dict[str, Any]) -> Recipe:
+    if isinstance(recipe, str):
+        return gan_recipe(recipe, options)
+    if options:
+        raise UsageError("give options with a recipe's name or file; a Recipe object holds its own")
+    return recipe
+
+
+def _check(
+    folder: Path, wanted: Recipe, classifier: str | None, skip: Collection[str], old: Collection[str], device: str
+) -> Classifier | ClassifierRecipe:
+    """Refuse what cannot end well before anything is trained or thrown away; the classifier C or its recipe."""
+    data = load_images(wanted.data.source, wanted.data.split)
+    check_images(wanted.model.architecture, data.shape, len(data.class_names))
+    find_device(device)
+    if wanted.schedule.until_good:
+        Classifier.load(wanted.schedule.guide)
+    if "train" in old:
+        _refuse_strange(folder)
+    learner = _learner(classifier or CLASSIFIER, wanted, data)
+    if data.labels is None:
+        return learner
+    kept = {step for step, names in OUTPUTS.items() if step not in old and (folder / names[0]).exists()}
+    for step in ("generate", "classify"):
+        if step in skip and "score" not in skip and step not in kept:
+            raise UsageError(f"--skip {step}: {folder} holds no {OUTPUTS[step][0]} to score; skip score too")
+    if "classify" in kept:
+        held = Classifier.load(folder)
+        if classifier is None:
+            learner = held
+        elif not (held.recipe == learner or (isinstance(learner, Classifier) and _same(held, learner))):
+            raise UsageError(
+                f"--classifier {classifier}: {folder} holds another, {held.recipe.name}; add --redo classify"
+            )
+    if not {"classify", "score"} <= set(skip):
+        learning_and_test_sets(wanted.data.source, wanted.data.split)
+    if isinstance(learner, Classifier):
+        if (learner.shape, learner.class_names) != (data.shape, data.class_names):
+            raise UsageError(f"--classifier {classifier} reads other images or classes than {data.name} has")
+        if not pair_of(wanted.model.architecture).conditional:
+            own = Classifier.load(folder / "guide") if holds(folder / "guide", "classifier") else None
+            _refuse_same(learner, guide_for(data.shape, data.class_names) or own)
+    return learner
+
+
+def _refuse_strange(folder: Path) -> None:
+    """Refuse to make a training again where other things than a run's lie, or lie beside it."""
+    if not (folder / "recipe.toml").is_file():
+        refuse_existing(folder)
+        return
+    known = {name for names in OUTPUTS.values() for name in names}
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in known and path.name[0] != ".")
+    if strange:
+        raise UsageError(
+            f"--redo train empties {folder}, which also holds {strange[0]}; move it, or choose another --out"
+        )
+
+
+def _learner(name_or_folder: str, wanted: Recipe, data: ImageSet) -> Classifier | ClassifierRecipe:
+    """C, or the recipe for it, which is never that of the guide that labels the fakes."""
+    if name_or_folder not in CLASSIFIER_PRESETS and holds(name_or_folder, "classifier"):
+        return Classifier.load(name_or_folder)
+    same_data = {"source": wanted.data.source, "split": wanted.data.split, "seed": wanted.seed}
+    recipe = classifier_recipe(name_or_folder, same_data)
+    guide = guide_for(data.shape, data.class_names)
+    if guide is not None and recipe == guide.recipe:
+        return recipe.model_copy(update={"seed": recipe.seed + 1})
+    return recipe
+
+
+def _recipe_of(c: Classifier | ClassifierRecipe) -> ClassifierRecipe:
+    return c.recipe if isinstance(c, Classifier) else c
+
+
+def _same(one: Classifier, other: Classifier) -> bool:
+    """Whether two classifiers are one network: the same weights, whatever they are called."""
+    first, second = one.network.state_dict(), other.network.state_dict()
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name].to(first[name])) for name in first
+    )
+
+
+def _refuse_same(c: Classifier, reader: Classifier | None) -> None:
+    if reader is not None and _same(c, reader):
+        raise UsageError(
+            "--classifier is the network that labels the fakes, so that S1 would always be 0; choose another, or cnn"
+        )
+
+
+def _forget(folder: Path, steps: Collection[str]) -> None:
+    if not steps or not folder.is_dir():
+        return
+    with alone_in(folder):
+        for path in (folder / name for step in steps for name in OUTPUTS[step]):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _classify(folder: Path, learner: Classifier | ClassifierRecipe, device: str, quiet: bool) -> None:
+    """Make sure that the run has its C, as a folder and as a plain state dict."""
+    if not (folder / "classifier").exists():
+        if isinstance(learner, Classifier):
+            learner.save(folder / "classifier")
+        else:
+            train_classifier(learner, out=folder / "classifier", device=device, quiet=quiet)
+    if not (folder / "C.pkl").exists():
+        save_state_dict(Classifier.load(folder).network, folder / "C.pkl")
+
+
+def _reader(folder: Path, model: Model, c: Classifier | ClassifierRecipe, display: Display) -> Classifier | None:
+    """Who labels the fakes of an unconditional model: the shipped guide, or a second classifier trained for it."""
+    if model.conditional or not model.class_names:
+        return None
+    reader = guide_for(model.shape, model.class_names)
+    if reader is None:
+        if not (folder / "guide").exists():
+            data = model.recipe.data
+            second = SECOND_CLASSIFIER.get(_recipe_of(c).architecture, "cnn")
+            if min(model.shape[1:]) < SMALLEST_SIDE.get(second, 0):
+                second = "mlp"
+            display.line(f"training a second classifier ({second}), which labels the fakes")
+            options = {"source": data.source, "split": data.split, "seed": model.recipe.seed + 1}
+            place = str(model.device)
+            train_classifier(
+                classifier_recipe(second, options), out=folder / "guide", device=place, quiet=display.quiet
+            )
+        reader = Classifier.load(folder / "guide", str(model.device))
+    if isinstance(c, Classifier):
+        _refuse_same(c, reader)
+    return reader
+
+
+def _generate(folder: Path, model: Model, reader: Classifier | None) -> None:
+    parts = list(labelled(model.stream(FAKES, seed=model.recipe.seed), model, reader))
+    images = torch.cat([part.images for part in parts])
+    labels = [part.labels for part in parts if part.labels is not None]
+    if labels and not model.conditional:
+        images = images[torch.cat(labels).argsort(stable=True)]  # class by class, where classes do not take turns
+    write_bytes(folder / "grid.png", to_png(grid(images, columns=10), scale=2))
+    with whole_folder(folder / "fakes") as beside:  # the last, because it tells that the step is done
+        writer = FakesWriter(beside, model.recipe.model.latent_dim, FAKES)
+        for part in parts:
+            writer.add(part)
+        writer.close()
