@@ -93,7 +93,7 @@ def test_a_file_may_start_from_a_preset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"lr_gg": 1}, ["--lr-gg", "did you mean 'lr-g'"]),
+        ({"lr_gg": 1}, ["--lr-gg", "did you mean '--lr-g'"]),
         ({"lr_g": "fast"}, ["optimizer.lr_g", "number", "'fast'"]),
         ({"beta1": 1.5}, ["optimizer.beta1", "less than 1"]),
         ({"epochs": 1, "minutes": 1}, ["one budget"]),

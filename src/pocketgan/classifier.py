@@ -81,7 +81,7 @@ class Classifier:
         return f"Classifier({self.recipe.name!r}, {classes} classes, {parameters:,} parameters)"
 
 
-def guide_for(data_shape: Shape, class_names: tuple[str, ...]) -> Classifier | None:
+def guide_for(data_shape: Shape, class_names: tuple[str, ...], device: str = "auto") -> Classifier | None:
     """The shipped guide, if it reads images of this shape and these classes; else None."""
-    guide = Classifier.load(GUIDE)
+    guide = Classifier.load(GUIDE, device)
     return guide if (guide.shape, guide.class_names) == (data_shape, class_names) else None

@@ -129,6 +129,8 @@ class Model:
         """`sample` in parts of at most 128 images, for more than memory holds."""
         if count < 1:
             raise UsageError(f"--count {count} is too small; ask for at least 1 image")
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"--seed {seed} must lie between 0 and 2^63 - 1")
         if label is not None:
             self._check_label(label)
         stop = start + count

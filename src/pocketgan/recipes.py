@@ -243,8 +243,10 @@ def _place_of(kind: type[Recipe] | type[ClassifierRecipe], option: str) -> tuple
     bare = option.replace("-", "_").rpartition(".")[2]
     dotted = option.replace("-", "_")
     if bare not in places or ("." in dotted and dotted != ".".join(places[bare])):
-        shown = {name.replace("_", "-") for name in places}
-        raise UsageError(f"option --{option.replace('_', '-')} is unknown{nearest(bare.replace('_', '-'), shown)}")
+        shown = {f"--{name.replace('_', '-')}" for name in places}
+        raise UsageError(
+            f"option --{option.replace('_', '-')} is unknown{nearest('--' + bare.replace('_', '-'), shown)}"
+        )
     return places[bare]
 
 

@@ -56,7 +56,7 @@ def save_networks(
         for name, network in networks.items():
             tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
             file = beside / f"{name}.safetensors"
-            write_bytes(file, save(tensors, metadata={"format_version": str(FORMAT_VERSION), "network": name}))
+            write_bytes(file, save(tensors, metadata={"format_version": str(FORMAT_VERSION)}))
             sums[file.name] = sha256(file)
         content = {
             "format_version": FORMAT_VERSION,

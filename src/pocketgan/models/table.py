@@ -48,6 +48,7 @@ CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "cnn-dense": CNNDense,
     "linear-224": Linear224,
 }
+SMALLEST_SIDE = {"cnn-dense": 10}  # pixels that a classifier needs, where it is more than `MIN_SIDE`
 
 
 def pair_of(architecture: str) -> Pair:
@@ -133,9 +134,12 @@ def build_classifier(architecture: str, shape: Shape, classes: int, seed: int) -
     Raises
     ------
     UsageError
-        The architecture is unknown.
+        The architecture is unknown, or the images are too small for it.
     """
     if architecture not in CLASSIFIERS:
         raise UsageError(f"classifier '{architecture}' is unknown{nearest(architecture, CLASSIFIERS)}")
+    smallest = SMALLEST_SIDE.get(architecture, MIN_SIDE)
+    if min(shape[1:]) < smallest:
+        raise UsageError(f"{architecture} reads images with sides of {smallest} pixels or more; try cnn or mlp")
     with seeded(seed, "initialisation"):
         return CLASSIFIERS[architecture](shape, classes)

@@ -46,7 +46,7 @@ class ScheduleConfig(Config):
         if self.nimg is not None:
             wanted = self.nimg
         elif self.epochs is not None:
-            wanted = round(self.epochs * images)
+            wanted = max(1, round(self.epochs * images))
         else:
             raise ValueError("a budget in minutes must be turned into nimg first")
         return -(-wanted // self.batch_size) * self.batch_size

@@ -19,7 +19,7 @@ from pocketgan.data.fakes import FakesWriter
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.model import Model
-from pocketgan.models.table import check_images, pair_of
+from pocketgan.models.table import SMALLEST_SIDE, check_images, pair_of
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.report import write_report
 from pocketgan.saved import holds, save_state_dict
@@ -31,7 +31,6 @@ from pocketgan.verbs.train import train
 FAKES = 100  # the classic assignment's fake data set
 CLASSIFIER = "cnn"  # recipe of C where none is asked for
 SECOND_CLASSIFIER = {"cnn": "cnn-dense"}  # labels fakes that nothing else can; another network than C
-SMALLEST_SIDE = {"cnn-dense": 10}  # of the images that it reads, in pixels
 
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "train": (
@@ -245,7 +244,7 @@ def _reader(folder: Path, model: Model, c: Classifier | ClassifierRecipe, displa
     """Who labels the fakes of an unconditional model: the shipped guide, or a second classifier trained for it."""
     if model.conditional or not model.class_names:
         return None
-    reader = guide_for(model.shape, model.class_names)
+    reader = guide_for(model.shape, model.class_names, str(model.device))
     if reader is None:
         if not (folder / "guide").exists():
             data = model.recipe.data

@@ -220,7 +220,7 @@ def _goodness(recipe: Recipe, data: ImageSet) -> Goodness:
     if guide.shape != data.shape or (data.class_names and guide.class_names != data.class_names):
         raise UsageError(
             f"--until-good: the guide '{recipe.schedule.guide}' does not know these images; train one with "
-            "`pocketgan classify train cnn --source IMAGES --out GUIDE` and give --guide GUIDE"
+            "`pocketgan classify train cnn --data IMAGES --out GUIDE` and give --guide GUIDE"
         )
     return Goodness(guide.probabilities, data.images)
 
