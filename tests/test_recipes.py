@@ -69,6 +69,15 @@ def test_bare_names_are_unique() -> None:
     assert set(fields) <= set(field_places(Recipe))
 
 
+def test_options_are_laid_over_a_recipe_object_too() -> None:
+    recipe = gan_recipe("dcgan", {"seed": 3})
+    changed = gan_recipe(recipe, {"epochs": 2})
+    assert (changed.seed, changed.schedule.epochs, changed.optimizer) == (3, 2, recipe.optimizer)
+    assert gan_recipe(recipe) == recipe
+    with pytest.raises(UsageError, match="--depth"):
+        gan_recipe(recipe, {"depth": 3})
+
+
 @pytest.mark.parametrize("budget", [{"nimg": 1000}, {"minutes": 2}, {"epochs": 3}])
 def test_a_budget_replaces_the_presets_own(budget: dict[str, int]) -> None:
     schedule = gan_recipe("dcgan", budget).schedule

@@ -293,8 +293,3 @@ def test_images_without_labels_run_through_without_scores(
     assert not any(name.startswith(("s0", "s1")) for name in summary)
     assert set(read_fakes(tmp_path / "run" / "fakes").label_source) == {"none"}
     assert (tmp_path / "run" / "report.html").is_file()
-
-
-def test_a_recipe_object_takes_no_options(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="a Recipe object holds its own"):
-        run(gan_recipe("mlp"), out=tmp_path / "run", epochs=2)

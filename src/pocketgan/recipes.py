@@ -134,13 +134,14 @@ CLASSIFIER_PRESETS: dict[str, Preset] = {recipe.name: Preset(recipe, about) for 
 BUDGETS = ("epochs", "nimg", "minutes")
 
 
-def gan_recipe(name_or_file: str, options: Mapping[str, Any] | None = None) -> Recipe:
+def gan_recipe(start: str | Recipe, options: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe for a pair: a preset's name or a TOML file, with `options` laid over it.
 
     Parameters
     ----------
-    name_or_file
-        The name of a preset, or a path that ends in ``.toml``. A file may start from a preset (``preset = "dcgan"``).
+    start
+        The name of a preset, a path that ends in ``.toml``, or a recipe. A file may start from a preset
+        (``preset = "dcgan"``).
     options
         Field names, bare (``lr_g``) or dotted (``optimizer.lr_g``), with ``-`` or ``_``; values as text or as what they are.
 
@@ -151,12 +152,12 @@ def gan_recipe(name_or_file: str, options: Mapping[str, Any] | None = None) -> R
     PocketganError
         The file cannot be read.
     """
-    return _resolve(Recipe, GAN_PRESETS, name_or_file, options or {})
+    return _resolve(Recipe, GAN_PRESETS, start, options or {})
 
 
-def classifier_recipe(name_or_file: str, options: Mapping[str, Any] | None = None) -> ClassifierRecipe:
+def classifier_recipe(start: str | ClassifierRecipe, options: Mapping[str, Any] | None = None) -> ClassifierRecipe:
     """A recipe for a classifier; as `gan_recipe`."""
-    return _resolve(ClassifierRecipe, CLASSIFIER_PRESETS, name_or_file, options or {})
+    return _resolve(ClassifierRecipe, CLASSIFIER_PRESETS, start, options or {})
 
 
 def read_recipe(kind: type[RecipeT], path: Path) -> RecipeT:
@@ -175,23 +176,22 @@ def write_recipe(recipe: Recipe | ClassifierRecipe, path: Path) -> None:
 
 
 def _resolve(
-    kind: type[RecipeT], presets: Mapping[str, Preset], name_or_file: str, options: Mapping[str, Any]
+    kind: type[RecipeT], presets: Mapping[str, Preset], start: str | RecipeT, options: Mapping[str, Any]
 ) -> RecipeT:
-    if name_or_file.endswith(".toml"):
-        values = _read_toml(Path(name_or_file))
-        start = values.pop("preset", None)
-        if start is not None:
-            if not isinstance(start, str) or start not in presets:
-                raise UsageError(f"{name_or_file}: preset '{start}' is unknown{nearest(str(start), presets)}")
-            values = _laid_over(presets[start].recipe.model_dump(exclude_none=True), values)
-        origin = f"{name_or_file}: "
+    origin = ""
+    if not isinstance(start, str):
+        values = start.model_dump(exclude_none=True)
+    elif start.endswith(".toml"):
+        values, origin = _read_toml(Path(start)), f"{start}: "
+        preset = values.pop("preset", None)
+        if preset is not None:
+            if not isinstance(preset, str) or preset not in presets:
+                raise UsageError(f"{start}: preset '{preset}' is unknown{nearest(str(preset), presets)}")
+            values = _laid_over(presets[preset].recipe.model_dump(exclude_none=True), values)
+    elif start in presets:
+        values = presets[start].recipe.model_dump(exclude_none=True)
     else:
-        if name_or_file not in presets:
-            raise UsageError(
-                f"recipe '{name_or_file}' is unknown{nearest(name_or_file, presets)} (or give a .toml file)"
-            )
-        values = presets[name_or_file].recipe.model_dump(exclude_none=True)
-        origin = ""
+        raise UsageError(f"recipe '{start}' is unknown{nearest(start, presets)} (or give a .toml file)")
     nested: dict[str, Any] = {}
     for option, value in options.items():
         section, field = _place_of(kind, option)

@@ -97,7 +97,7 @@ def train_classifier(
     UsageError
         The recipe, an option or the images do not fit, or `out` exists.
     """
-    wanted = classifier_recipe(recipe, options) if isinstance(recipe, str) else recipe
+    wanted = classifier_recipe(recipe, options)
     folder, display = Path(out), Display(quiet)
     refuse_existing(folder)
     learning, test = learning_and_test_sets(wanted.source, wanted.split)

@@ -96,7 +96,7 @@ def run(
     if both := set(skip) & set(redo):
         raise UsageError(f"step '{min(both)}' is both in --skip and in --redo; give it once")
     folder, display = Path(out), Display(quiet)
-    wanted = Model.load(folder).recipe if "train" in skip else _recipe(recipe, options)
+    wanted = Model.load(folder).recipe if "train" in skip else gan_recipe(recipe, options)
     old = {outdated for step in redo for outdated in (step, *OUTDATES[step])}
     learner = _check(folder, wanted, classifier, skip, old, device)
     if "train" in redo:
@@ -127,14 +127,6 @@ def run(
         write_report(folder)
     summary: dict[str, Any] = read_json(folder / "summary.json") if (folder / "summary.json").exists() else {}
     return summary
-
-
-def _recipe(recipe: str | Recipe, options: dict[str, Any]) -> Recipe:
-    if isinstance(recipe, str):
-        return gan_recipe(recipe, options)
-    if options:
-        raise UsageError("give options with a recipe's name or file; a Recipe object holds its own")
-    return recipe
 
 
 def _check(

@@ -75,7 +75,7 @@ def train(
     PocketganError
         The images or the run cannot be read or written.
     """
-    wanted = _with_options(recipe, options)
+    wanted = gan_recipe(recipe, options)
     run, display = Path(out), Display(quiet)
     data = load_images(wanted.data.source, wanted.data.split)
     check_images(wanted.model.architecture, data.shape, len(data.class_names))
@@ -113,14 +113,6 @@ def train(
         save_state_dict(state.discriminator, run / "D.pkl")
         model.save(run / "model")  # last: it marks the run as complete
     return model
-
-
-def _with_options(recipe: str | Recipe, options: dict[str, Any]) -> Recipe:
-    if isinstance(recipe, str):
-        return gan_recipe(recipe, options)
-    if options:
-        raise UsageError("give options with a recipe's name or file; a Recipe object holds its own")
-    return recipe
 
 
 def _open_run(run: Path, wanted: Recipe, data: ImageSet) -> Recipe | None:
