@@ -42,6 +42,7 @@ COSTS: dict[str, Cost] = {
     "dcgan-rotate": Cost(  747_841,  64_545,  67.5,  1_650),
 }
 # fmt: on
+CLASSIFIER_PARAMETERS = {"cnn": 45_458, "mlp": 535_818, "cnn-dense": 225_034, "linear-224": 1_505_290}  # counted too
 
 
 def recipe_rows() -> list[dict[str, Any]]:
@@ -71,7 +72,10 @@ def matmul_speed_here() -> float:
 def print_recipes(as_json: bool) -> None:
     """The table of presets, on stdout."""
     rows = recipe_rows()
-    classifiers = [{"name": name, "about": preset.about} for name, preset in CLASSIFIER_PRESETS.items()]
+    classifiers = [
+        {"name": name, "parameters": CLASSIFIER_PARAMETERS[name], "about": preset.about}
+        for name, preset in CLASSIFIER_PRESETS.items()
+    ]
     if as_json:
         print(json.dumps({"recipes": rows, "classifiers": classifiers}, indent=2))
         return
@@ -85,7 +89,7 @@ def print_recipes(as_json: bool) -> None:
         )
     console = Console()
     console.print(table)
-    print(f"classifiers: {', '.join(CLASSIFIER_PRESETS)}")
+    print("classifiers: " + ", ".join(f"{row['name']} ({row['parameters']:,} parameters)" for row in classifiers))
     print("pocketgan recipes NAME prints one whole; minutes are scaled from a reference machine by matrix products")
 
 
