@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from pocketgan.core.cache import VARIABLE
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
 from pocketgan.model import Model
 from pocketgan.verbs.train import train
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the tests' own, so that they neither find nor leave anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield Path(os.environ[VARIABLE])
+
+
 @pytest.fixture(scope="session")
 def digits() -> ImageSet:
-    """The first 1,000 test digits: real images, loaded fast."""
-    return mnist("test").rows(torch.arange(1000))
+    """The first 1,000 digits of MNIST's training images."""
+    return mnist("train").rows(torch.arange(1000))
 
 
 @pytest.fixture(scope="session")

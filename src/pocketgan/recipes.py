@@ -40,7 +40,7 @@ class Recipe(Config):
 
 
 class ClassifierRecipe(Config):
-    """One training of a classifier: cross-entropy, Adam, pixels in [0, 1]."""
+    """One training of a classifier: cross-entropy, pixels in [0, 1]."""
 
     format_version: Literal[1] = 1
     kind: Literal["classifier"] = "classifier"
@@ -53,6 +53,12 @@ class ClassifierRecipe(Config):
     batch_size: int = Field(default=128, ge=2, le=65536)
     lr: float = Field(default=1e-3, gt=0, le=1)
     eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0, le=1)  # decoupled, as AdamW has it (Loshchilov & Hutter 2019)
+    one_cycle: bool = False  # the rate climbs to `lr` and falls to 0: PyTorch's OneCycleLR with its defaults
+    drop_last: bool = False  # an epoch's last, incomplete batch is left out
+    rotate: float = Field(default=0.0, ge=0, le=180)  # what is learned from is turned by up to this many degrees,
+    scale: float = Field(default=0.0, ge=0, lt=1)  # enlarged or shrunk by up to this share,
+    shift: float = Field(default=0.0, ge=0, le=16)  # and shifted by up to this many pixels
 
 
 RecipeT = TypeVar("RecipeT", Recipe, ClassifierRecipe)
@@ -126,6 +132,12 @@ _CLASSIFIERS: list[tuple[ClassifierRecipe, str]] = [
     (ClassifierRecipe(name="linear-224", architecture="linear-224", epochs=5, batch_size=64),
      "Original D's: one linear layer on images turned to 3 channels and 224x224. Left open and chosen: bilinear resizing, "
      "Adam at 1e-3, batch 64, 5 epochs."),
+    (ClassifierRecipe(name="judge", architecture="judge", split="fit", epochs=14, lr=4e-3, weight_decay=0.01, one_cycle=True,
+        rotate=10, scale=0.1, shift=1.5),
+     "The network that scores, and does nothing else: four convolutions with BatchNorm, 128 features, learned from `fit` "
+     "so that neither `val` nor the test images are known to it."),
+    (ClassifierRecipe(name="tstr", architecture="tstr", epochs=5, lr=2e-3, weight_decay=0.01, one_cycle=True, drop_last=True),
+     "The learner of tstr (train on synthetic, test on real): two 3x3 convolutions, 128 units, dropout 0.3, AdamW, one cycle."),
 ]
 # fmt: on
 

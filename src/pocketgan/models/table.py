@@ -11,7 +11,7 @@ from torch import nn
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE, PixelRange
 from pocketgan.core.randomness import seeded
-from pocketgan.models.classifiers import CNN, CNNDense, Linear224, MLPClassifier
+from pocketgan.models.classifiers import CNN, CNNDense, Judge, Linear224, MLPClassifier, TSTRNetwork
 from pocketgan.models.config import ModelConfig
 from pocketgan.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from pocketgan.models.dcgan_rotate import RotateDiscriminator, RotateGenerator
@@ -47,6 +47,8 @@ CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "mlp": MLPClassifier,
     "cnn-dense": CNNDense,
     "linear-224": Linear224,
+    "judge": Judge,
+    "tstr": TSTRNetwork,
 }
 SMALLEST_SIDE = {"cnn-dense": 10}  # pixels that a classifier needs, where it is more than `MIN_SIDE`
 

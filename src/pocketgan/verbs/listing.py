@@ -42,7 +42,10 @@ COSTS: dict[str, Cost] = {
     "dcgan-rotate": Cost(  747_841,  64_545,  67.5,  1_650),
 }
 # fmt: on
-CLASSIFIER_PARAMETERS = {"cnn": 45_458, "mlp": 535_818, "cnn-dense": 225_034, "linear-224": 1_505_290}  # counted too
+CLASSIFIER_PARAMETERS = {  # counted too
+    **{"cnn": 45_458, "mlp": 535_818, "cnn-dense": 225_034, "linear-224": 1_505_290},
+    **{"judge": 223_402, "tstr": 421_642},
+}
 
 
 def recipe_rows() -> list[dict[str, Any]]:

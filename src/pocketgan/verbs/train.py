@@ -17,13 +17,14 @@ from pocketgan.core.files import alone_in, clear_errors, refuse_existing, write_
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.load import load_images
+from pocketgan.data.sealed import learning_images
+from pocketgan.judge import refuse_judge
 from pocketgan.model import Model, Samples
 from pocketgan.models.layers import parameter_count
 from pocketgan.models.table import check_images
 from pocketgan.objectives.losses import loss_of
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
-from pocketgan.saved import data_facts, made_with, save_state_dict
+from pocketgan.saved import data_facts, made_with, save_state_dict, weights_digest
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.events import append_event, cut_events, read_events
 from pocketgan.training.goodness import COUNT, Goodness
@@ -77,7 +78,7 @@ def train(
     """
     wanted = gan_recipe(recipe, options)
     run, display = Path(out), Display(quiet)
-    data = load_images(wanted.data.source, wanted.data.split)
+    data = learning_images(wanted.data.source, wanted.data.split)
     check_images(wanted.model.architecture, data.shape, len(data.class_names))
     stored = _open_run(run, wanted, data)
     if stored is not None and (run / "model" / "model.json").is_file():
@@ -209,12 +210,18 @@ def _train_and_record(
 
 def _goodness(recipe: Recipe, data: ImageSet) -> Goodness:
     guide = Classifier.load(recipe.schedule.guide)
+    refuse_judge(guide, f"--guide {recipe.schedule.guide}")
     if guide.shape != data.shape or (data.class_names and guide.class_names != data.class_names):
         raise UsageError(
             f"--until-good: the guide '{recipe.schedule.guide}' does not know these images; train one with "
             "`pocketgan classify train cnn --data IMAGES --out GUIDE` and give --guide GUIDE"
         )
     return Goodness(guide.probabilities, data.images)
+
+
+def _took_part(recipe: Recipe) -> list[str]:
+    """Digests of the classifiers that selected; a judge among them must not score the model."""
+    return [weights_digest(Classifier.load(recipe.schedule.guide).network)] if recipe.schedule.until_good else []
 
 
 def _is_good(good: Goodness, model: Model, state: TrainState) -> bool:
@@ -279,6 +286,7 @@ def _snapshot(state: TrainState, data: ImageSet, recipe: Recipe) -> Model:
             "discriminator": parameter_count(state.discriminator),
         },
         "data": data_facts(data),
+        "took_part": _took_part(recipe),
         "made_with": made_with(state.device),
     }
     return Model(state.sampler, state.discriminator, recipe, data.shape, data.class_names, facts)
