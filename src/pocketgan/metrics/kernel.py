@@ -14,7 +14,7 @@ def polynomial_kernel(one: Tensor, other: Tensor) -> Tensor:
     return base.square().mul_(base)
 
 
-def kernel_distances(real: Tensor, fake: Tensor, subsets: Tensor) -> Tensor:
+def kernel_distances(real: Tensor, fake: Tensor, subsets: Tensor, real_mean: float | None = None) -> Tensor:
     """The distance of several subsets of `fake` to the whole of `real`, from one pass over the kernel matrices.
 
     The unbiased estimator of squared MMD: Gretton et al. 2012, lemma 6.
@@ -25,6 +25,8 @@ def kernel_distances(real: Tensor, fake: Tensor, subsets: Tensor) -> Tensor:
         Features ``[N, D]`` and ``[M, D]``.
     subsets
         bool ``[R, M]``, each with at least two rows.
+    real_mean
+        ``mean_kernel(real)``, where it is known already.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def kernel_distances(real: Tensor, fake: Tensor, subsets: Tensor) -> Tensor:
         float64 ``[R]``; its expectation is 0 for equal distributions, so it can be negative.
     """
     real, fake, chosen = real.double(), fake.double(), subsets.double()
-    within_real = _off_diagonal_sum(real)
+    within_real = mean_kernel(real) if real_mean is None else real_mean
     cross = torch.zeros(len(fake), dtype=torch.float64)
     rows = torch.zeros(len(fake), len(subsets), dtype=torch.float64)
     for start in range(0, len(fake), CHUNK):
@@ -42,15 +44,14 @@ def kernel_distances(real: Tensor, fake: Tensor, subsets: Tensor) -> Tensor:
     own = (fake.square().sum(1) / fake.shape[1] + 1) ** 3
     counts = chosen.sum(1)
     within_fake = (rows * chosen.T).sum(0) - chosen @ own
-    return (
-        within_real / (len(real) * (len(real) - 1))
-        + within_fake / (counts * (counts - 1))
-        - 2 * (chosen @ cross) / (counts * len(real))
-    )
+    return within_real + within_fake / (counts * (counts - 1)) - 2 * (chosen @ cross) / (counts * len(real))
 
 
-def _off_diagonal_sum(features: Tensor) -> Tensor:
+def mean_kernel(features: Tensor) -> float:
+    """The mean kernel value of two different rows of ``[N, D]``."""
+    features = features.double()
     total = torch.zeros((), dtype=torch.float64)
     for start in range(0, len(features), CHUNK):
         total += polynomial_kernel(features[start : start + CHUNK], features).sum()
-    return total - ((features.square().sum(1) / features.shape[1] + 1) ** 3).sum()
+    total -= ((features.square().sum(1) / features.shape[1] + 1) ** 3).sum()
+    return float(total) / (len(features) * (len(features) - 1))

@@ -40,7 +40,7 @@ class Manifold(NamedTuple):
     covering: Tensor
 
 
-def manifold(real: Tensor, fake: Tensor, subsets: Tensor, k: int = K) -> Manifold:
+def manifold(real: Tensor, fake: Tensor, subsets: Tensor, real_radii: Tensor | None = None, k: int = K) -> Manifold:
     """Precision, recall, density and coverage of several subsets of `fake` against the whole of `real`.
 
     A ball reaches to the k-th nearest other image of its own set, its edge excluded; the balls of fakes are those of
@@ -52,9 +52,11 @@ def manifold(real: Tensor, fake: Tensor, subsets: Tensor, k: int = K) -> Manifol
         Features ``[N, D]`` and ``[M, D]``, N over k.
     subsets
         bool ``[R, M]``; of one with k fakes or fewer, every ball is without end.
+    real_radii
+        ``radii(real.double(), k)``, where it is known already.
     """
     real, fake = real.double(), fake.double()
-    real_radii = radii(real, k)
+    real_radii = radii(real, k) if real_radii is None else real_radii
     members = [chosen.nonzero().squeeze(1) for chosen in subsets]
     fake_radii = [radii(fake[rows], k) for rows in members]
     inside = torch.zeros(len(fake), dtype=torch.int64)

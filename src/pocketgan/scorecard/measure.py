@@ -90,9 +90,9 @@ def measure(yard: Yardstick, part: Part, balanced: bool = False, on_progress: Pr
     begin("distances")
     known = moments(real)
     figures["fd_judge"] = _from(torch.tensor([frechet_distance(known, moments(fake[chosen])) for chosen in sets]))
-    figures["kd_judge"] = _from(kernel_distances(real, fake, sets))
+    figures["kd_judge"] = _from(kernel_distances(real, fake, sets, yard.kernel))
     begin("neighbours")
-    found = manifold(real, fake, sets)
+    found = manifold(real, fake, sets, yard.radii)
     for name in ("precision", "recall", "density", "coverage"):
         figures[name] = _from(getattr(found, name))
 

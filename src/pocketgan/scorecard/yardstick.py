@@ -14,8 +14,9 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import VAL_SEED, mnist
 from pocketgan.data.splits import choose_rows
 from pocketgan.judge import Judge, Reading
+from pocketgan.metrics.kernel import mean_kernel
 from pocketgan.metrics.manifold import K
-from pocketgan.metrics.neighbours import nearest, nearest_other
+from pocketgan.metrics.neighbours import nearest, nearest_other, radii
 
 SPACES = ("pixels", "judge")  # where distances to the training rows are measured
 COPY_PERCENTILE = 0.01  # of fresh real images' nearest distances: what lies nearer counts as a copy
@@ -58,6 +59,8 @@ class Yardstick:
         For each of `SPACES`: the 1st percentile of the reference's distances to the nearest training row.
     twin_distance
         The 1st percentile of the reference's distances to the nearest other image of its own, in pixels.
+    radii, kernel
+        What `manifold` and `kernel_distances` need of the reference's features.
     """
 
     judge: Judge
@@ -65,6 +68,8 @@ class Yardstick:
     training: Part
     copy_distance: dict[str, float]
     twin_distance: float
+    radii: Tensor
+    kernel: float
 
 
 def yardstick(judge: Judge, reference: ImageSet, training: ImageSet) -> Yardstick:
@@ -83,13 +88,25 @@ def yardstick(judge: Judge, reference: ImageSet, training: ImageSet) -> Yardstic
             )
     known, learned = (Part(images, judge.read_kept(images)) for images in (reference, training))
 
-    def distances() -> dict[str, Tensor]:
-        found = {space: nearest(known.points(space), learned.points(space)).distance for space in SPACES}
-        return {**found, "twins": nearest_other(known.points("pixels")).distance}
+    def of_both() -> dict[str, Tensor]:
+        return {space: nearest(known.points(space), learned.points(space)).distance for space in SPACES}
 
-    key = f"distances {judge.digest} {judge.classifier.device.type} {reference.digest} {training.digest}"
-    near = {name: float(tensor.quantile(COPY_PERCENTILE)) for name, tensor in cached(key, distances).items()}
-    return Yardstick(judge, known, learned, {space: near[space] for space in SPACES}, near["twins"])
+    def of_reference() -> dict[str, Tensor]:
+        features = known.reading.features.double()
+        kernel = torch.tensor(mean_kernel(features), dtype=torch.float64)
+        return {"twins": nearest_other(known.points("pixels")).distance, "radii": radii(features, K), "kernel": kernel}
+
+    key = f"{judge.digest} {judge.classifier.device.type} {reference.digest}"
+    near, own = cached(f"distances {key} {training.digest}", of_both), cached(f"distances {key}", of_reference)
+    return Yardstick(
+        judge=judge,
+        reference=known,
+        training=learned,
+        copy_distance={space: float(near[space].quantile(COPY_PERCENTILE)) for space in SPACES},
+        twin_distance=float(own["twins"].quantile(COPY_PERCENTILE)),
+        radii=own["radii"],
+        kernel=float(own["kernel"]),
+    )
 
 
 def floor_sets(reference: ImageSet, training: ImageSet) -> tuple[ImageSet, ImageSet]:
