@@ -328,7 +328,7 @@ def evaluate(
     tstr
         Also train classifiers on fakes alone and test them on real images: minutes.
     out
-        A new folder for scorecard.json and pictures.
+        A new folder for scorecard.html, scorecard.json and pictures.
     """
     _load_torch()
     from pocketgan.scorecard.listing import print_card
@@ -350,6 +350,55 @@ def evaluate(
         print(json.dumps(card.model_dump(mode="json"), indent=2))
     else:
         print_card(card)
+
+
+@app.command
+def compare(
+    *subjects: str,
+    split: str = "test",
+    count: Whole = 10_000,
+    seed: Seed = 0,
+    judge: str = "judge",
+    out: Path | None = None,
+    markdown: Path | None = None,
+    device: Device = "auto",
+    json_output: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Lay scorecards side by side: of each metric the best, and all that the intervals cannot tell from it.
+
+    Parameters
+    ----------
+    subjects
+        Two or more: runs, folders made by `evaluate --out`, models or images. What has no scorecard yet is scored now,
+        as the next four options say.
+    split
+        Real images to measure against: test, or val for what was trained on MNIST's fit.
+    count
+        How many images of each are scored.
+    seed
+        Of a model's latents, and of the draw from a larger set.
+    judge
+        The folder of another judge than the shipped one, which knows MNIST's digits.
+    out
+        A new folder for comparison.html and comparison.json.
+    markdown
+        A Markdown file for the table of the main metrics, lowest fd_judge first; one that is there is replaced.
+    """
+    _load_torch()
+    from pocketgan.core.files import write_text
+    from pocketgan.scorecard.listing import leaderboard, print_comparison
+    from pocketgan.verbs.compare import compare as compare_subjects
+
+    found = compare_subjects(
+        *subjects, split=split, count=count, seed=seed, judge=judge, out=out, device=device, quiet=quiet
+    )
+    if markdown is not None:
+        write_text(markdown, leaderboard(found))
+    if json_output:
+        print(json.dumps(found.model_dump(mode="json"), indent=2))
+    else:
+        print_comparison(found)
 
 
 @judge_app.command(name="train")
@@ -448,6 +497,7 @@ def report(run_folder: Path) -> None:
     run_folder
         A run whose training has ended.
     """
+    _load_torch()
     from pocketgan.report import write_report
 
     print(write_report(run_folder))

@@ -32,7 +32,7 @@ METRICS: dict[str, Metric] = {
     "classes_covered":  Metric("_{n}",    "higher", False, "classes with at least half their share"),
     "copy_share":       Metric("_{n}",    "lower",  True,  "images nearer to a training image than 99 % of fresh real ones, in pixels"),
     "copy_share_judge": Metric("_{n}",    "lower",  True,  "the same in the judge's features"),
-    "memorisation":     Metric("_{n}",    "near",   False, "distance to training rows over that to unseen ones; under 1 is copying"),
+    "memorisation":     Metric("_{n}",    "higher", False, "distance to training rows over that to unseen ones; under real ones' is copying"),
     "duplicates":       Metric("_{n}",    "lower",  True,  "images with a twin in the set nearer than 99 % of real ones have"),
     "brightness":       Metric("_{n}",    "near",   False, "mean pixel, 0 to 1"),
     "sharpness":        Metric("_{n}",    "near",   False, "contrast between neighbouring pixels"),
@@ -71,7 +71,7 @@ def shown(metric: str, value: float) -> str:
     if METRICS[metric].per_cent:
         return f"{100 * value:.2f}%"
     if metric == "classes_covered":
-        return f"{value:.0f}"
+        return f"{value:.3g}"
     return f"{value:.4f}" if abs(value) < 1 else f"{value:.3g}" if abs(value) >= 1000 else f"{value:.3f}"
 
 

@@ -16,7 +16,7 @@ MAIN = ("fd_judge", "label_error", "precision", "recall", "coverage", "diversity
 MOST_COLUMNS = 4  # subjects that fit side by side
 UNSEEN_WIDTH = 140  # characters, where no terminal tells how wide it is
 NONE = "-"  # where a metric was not measured
-LEGEND = "* best, or not told from the best   ~ saturated: not told from real images   ± half the 95% interval"
+LEGEND = "* best, or not told from the best   ~ saturated: not told from real images"
 
 
 def print_card(card: Scorecard) -> None:
@@ -38,7 +38,7 @@ def print_comparison(comparison: Comparison) -> None:
     """The comparison on stdout: all metrics of a few subjects side by side, of many the main ones row by row."""
     few = len(comparison.subjects) <= MOST_COLUMNS
     _console().print(_metrics_down(comparison) if few else _subjects_down(comparison))
-    print(LEGEND)
+    print(LEGEND + "   ± half the 95% interval" * few)
     for subject in comparison.subjects:
         print(f"{subject.name}: {subject.verdict}")
     print(_protocol(comparison))
@@ -61,8 +61,8 @@ def _subjects_down(comparison: Comparison) -> Table:
     table = Table()
     table.add_column("", overflow="fold")
     for row in rows:
-        table.add_column(row.metric.replace("_", "\n"), justify="right", no_wrap=True)
-    table.add_column("faults", justify="right", no_wrap=True)
+        table.add_column(row.metric.replace("_", "\n"), justify="right")
+    table.add_column("faults", justify="right")
     for place, subject in enumerate(comparison.subjects):
         cells = [_marked(row, found) if (found := row.places[place]) else NONE for row in rows]
         table.add_row(escape(subject.name), *cells, str(len(subject.faults)))

@@ -12,7 +12,7 @@ from pocketgan.core.files import write_bytes, write_json
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.scorecard.card import FORMAT_VERSION
 from pocketgan.scorecard.measure import Measured
-from pocketgan.scorecard.yardstick import Part, Yardstick
+from pocketgan.scorecard.yardstick import Part, Yardstick, part_of
 
 PAIRS = 10
 SHOWN = 20
@@ -80,7 +80,7 @@ def feature_map(part: Part, yard: Yardstick) -> dict[str, Any]:
     signs = torch.where(axes[:2].sum(1) < 0, -1.0, 1.0).double()  # the decomposition leaves them open
 
     def points(part: Part) -> list[list[float]]:
-        few = part.rows(torch.arange(0, len(part), max(1, -(-len(part) // MAP_POINTS))))
+        few = part.rows(part_of(part.images, MAP_POINTS, 0))
         places = ((few.reading.features.double() - mean) @ axes[:2].T) * signs
         labels = few.reading.labels
         return [[round(x, 3), round(y, 3), int(label)] for (x, y), label in zip(places.tolist(), labels, strict=True)]

@@ -82,13 +82,17 @@ class Facts:
         """Images in the set."""
         return sum(self.counts)
 
+    def known(self, metric: str) -> bool:
+        """Whether both the set and the floor have this figure."""
+        return metric in self.figures and metric in self.floor
+
     def above(self, metric: str) -> bool:
         """Whether a figure lies above the floor by more than its margin, intervals and all."""
-        return metric in self.figures and self.figures[metric].low > self.floor[metric].high + MARGIN[metric]
+        return self.known(metric) and self.figures[metric].low > self.floor[metric].high + MARGIN[metric]
 
     def below(self, metric: str) -> bool:
         """The same downward."""
-        return metric in self.figures and self.figures[metric].high < self.floor[metric].low - MARGIN[metric]
+        return self.known(metric) and self.figures[metric].high < self.floor[metric].low - MARGIN[metric]
 
     def excess(self, metric: str) -> float:
         """The part of a share that goes beyond the floor's, of what the floor leaves."""
@@ -196,7 +200,7 @@ def _variety(facts: Facts) -> Iterator[Fault]:
         if own is not None and real is not None and own < real * NARROW
     ]
     narrow = [f"{name} ({ratio:.0%})" for ratio, name in sorted(ratios)[:3]]
-    if facts.below("diversity") or narrow:
+    if facts.below("diversity") or (narrow and facts.known("diversity")):
         value = facts.figures["diversity"].value / facts.floor["diversity"].value
         told = f"images of a class differ {value:.0%} as much as real ones do"
         yield Fault("variety", "diversity", told + (f", least in {_listed(narrow)}" if narrow else ""))

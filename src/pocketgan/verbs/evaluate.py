@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pocketgan.data.load import load_images
 from pocketgan.data.mnist import mnist
 from pocketgan.judge import JUDGE, Judge
 from pocketgan.model import Model, joined
+from pocketgan.report.scorecard import write_scorecard_page
 from pocketgan.saved import holds
 from pocketgan.scorecard.card import CARD, Scorecard, floor_of, make_card
 from pocketgan.scorecard.measure import STAGES
@@ -61,7 +62,7 @@ def evaluate(
         Also train three classifiers on 60,000 fakes alone (on what there is of given images) and test them on real
         images: minutes.
     out
-        A new folder for ``scorecard.json`` and pictures.
+        A new folder for ``scorecard.json``, pictures and ``scorecard.html``.
     device, quiet
         As in `pocketgan.train`.
 
@@ -102,6 +103,7 @@ def evaluate(
         with whole_folder(Path(out)) as beside:
             write_json(beside / CARD, card.model_dump(mode="json"))
             write_pictures(beside, found, part, yard)
+            write_scorecard_page(beside)
     return card
 
 
@@ -123,7 +125,7 @@ def _origin(subject: Model | ImageSet, split: str, trained_on: str | None) -> _O
             raise UsageError("--trained-on is for given images; a model knows what it learned from")
         recipe, facts = subject.recipe, subject.facts
         return _Origin(
-            name=f"{recipe.name}, seed {recipe.seed}",
+            name=_name(subject),
             source=recipe.data.source,
             split=recipe.data.split,
             balanced=subject.conditional,
@@ -168,7 +170,11 @@ def _images(subject: Model | ImageSet, count: int, seed: int, display: Display) 
         for part in subject.stream(count, seed=seed):
             parts.append(part)
             bar.update(BLOCK * len(parts))
-    return joined(parts)
+    return replace(joined(parts), name=_name(subject))
+
+
+def _name(model: Model) -> str:
+    return f"{model.recipe.name}, seed {model.recipe.seed}"
 
 
 def _check(images: ImageSet, reference: ImageSet) -> None:
