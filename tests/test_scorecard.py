@@ -65,7 +65,7 @@ def test_fresh_real_images_have_no_fault(source: str, small_judge: Judge, fresh:
     card = score(fresh, source, small_judge)
     assert not card.faults, card.verdict
     assert card.verdict.startswith("No fault found")
-    assert set(card.metrics) == {protocol_name(name, 400) for name in METRICS}
+    assert set(card.metrics) == {protocol_name(name, 400) for name in METRICS} - {"tstr"}
     assert card.judge == {"version": small_judge.version, "digest": small_judge.digest}
     assert card.reference.count == 500
     assert sum(one.count for one in card.classes) == 400
@@ -98,6 +98,18 @@ def test_images_without_labels_have_no_label_error(source: str, small_judge: Jud
     assert card.score("label_error") is None
     assert (card.labels, card.confusion) == ("none", None)
     assert card.score("fd_judge") == score(fresh, source, small_judge).score("fd_judge")
+
+
+def test_tstr_joins_the_card(source: str, small_judge: Judge, fresh: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan.scorecard.tstr.SEEDS", (0, 1))
+    card = evaluate(fresh, trained_on=source, judge=small_judge, tstr=True, count=100, quiet=True)
+    score = card.score("tstr")
+    assert card.tstr is not None
+    assert score is not None
+    assert (card.tstr.count, card.tstr.real_count, card.tstr.classifier_seeds) == (400, 2000, [0, 1])
+    assert score.value == pytest.approx(np.mean(card.tstr.accuracies))
+    assert score.floor == card.tstr.real_accuracy
+    assert score.saturated == (card.tstr.gap.low <= 0)
 
 
 def test_two_runs_give_the_same_digits_and_a_card_reads_back(

@@ -13,7 +13,7 @@ from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import check_version, read_json
 from pocketgan.recipes import Recipe, read_recipe
-from pocketgan.scorecard.card import CARD, Interval, Scorecard, read_card
+from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.training.events import read_events
 
 FORMAT_VERSION = 1  # of scores.json and model.json
@@ -118,22 +118,11 @@ class FeatureMap(Part):
     fake: list[Point]
 
 
-class Tstr(Part):
-    """A scorecard's `tstr`: accuracies on real test images of classifiers that learned from fakes, and from real ones;
-    the gap is real minus fake."""
-
-    count: int  # fakes learned from
-    accuracy: Interval
-    real_accuracy: Interval
-    gap: Interval
-
-
 @dataclass(frozen=True)
 class CardFolder:
     """A scorecard with what lies beside it."""
 
     card: Scorecard
-    tstr: Tstr | None
     map: FeatureMap | None
     pictures: dict[str, Path]  # by the names of `CARD_PICTURES`
 
@@ -212,10 +201,8 @@ def read_card_folder(folder: Path) -> CardFolder | None:
     if not (folder / CARD).is_file():
         return None
     found = {name: folder / f"{name}.png" for name in CARD_PICTURES}
-    card = read_card(folder / CARD)
     return CardFolder(
-        card=card,
-        tstr=None if card.tstr is None else _checked(folder / CARD, card.tstr, Tstr),
+        card=read_card(folder / CARD),
         map=_part(folder / "map.json", FeatureMap),
         pictures={name: path for name, path in found.items() if path.is_file()},
     )

@@ -12,7 +12,7 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_text
 from pocketgan.report import pictures, scorecard_words, words
 from pocketgan.report.page import ENLARGED_WIDTH, both_widths, render
-from pocketgan.report.reading import CardFolder, Tstr, read_card_folder
+from pocketgan.report.reading import CardFolder, read_card_folder
 from pocketgan.report.scorecard_charts import bar, feature_map, scale_of, track
 from pocketgan.scorecard.card import CARD, ClassFacts, Interval, Score, Scorecard
 from pocketgan.scorecard.comparison import title_of
@@ -27,10 +27,8 @@ GROUPS = {  # headings of the table, and the metrics under each
     ),
     "Is anything copied?": ("copy_share", "copy_share_judge", "memorisation"),
     "Plain looks": ("brightness", "sharpness", "offset_right", "offset_down"),
+    "What can a classifier learn from them?": ("tstr",),
 }
-
-
-TSTR_HEADING = "What can a classifier learn from them?"
 LEAST_MISREAD_SHOWN = 0.05  # share that fills a bar where every class is below it
 
 
@@ -84,7 +82,7 @@ def scorecard_content(found: CardFolder) -> dict[str, Any]:
     return {
         "card": card,
         "title": title_of(card),
-        "groups": [*_groups(card), *([(TSTR_HEADING, [_tstr(found.tstr)])] if found.tstr else [])],
+        "groups": _groups(card),
         "some_saturated": any(score.saturated for score in card.metrics.values()),
         "classes": _class_rows(card.classes, card.subject.count),
         "map": _map(found),
@@ -105,34 +103,22 @@ def grouped(metrics: set[str]) -> list[tuple[str, list[str]]]:
 
 def _groups(card: Scorecard) -> list[tuple[str, list[Measure]]]:
     by_metric = {score.metric: (name, score) for name, score in card.metrics.items()}
-    return [(heading, [_measure(*by_metric[name]) for name in names]) for heading, names in grouped(set(by_metric))]
+    about = {name: scorecard_words.about_metric(name) for name in by_metric}
+    if card.tstr is not None:
+        about["tstr"] += f". {scorecard_words.gap(card.tstr)}"
+    return [
+        (heading, [_measure(*by_metric[name], about[name]) for name in names])
+        for heading, names in grouped(set(by_metric))
+    ]
 
 
-def _measure(name: str, score: Score) -> Measure:
+def _measure(name: str, score: Score, about: str) -> Measure:
     value, floor = shown(score.metric, score.value), shown(score.metric, score.floor.value)
     ends, floor_ends = ends_of(score.metric, score), ends_of(score.metric, score.floor)
     alt = f"{name}: {value}, {ends}; real images {floor}, {floor_ends}"
     scale = scale_of(METRICS[score.metric].better, (score, score.floor))
     drawn = track(score, score.floor, scale, alt=alt, accent=not score.saturated)
-    return Measure(
-        name, scorecard_words.about_metric(score.metric), value, ends, floor, floor_ends, score.saturated, drawn
-    )
-
-
-def _tstr(tstr: Tstr) -> Measure:
-    value, floor = (f"{100 * one.value:.2f}%" for one in (tstr.accuracy, tstr.real_accuracy))
-    ends, floor_ends, gap_ends = (
-        f"{100 * one.low:.2f} to {100 * one.high:.2f}%" for one in (tstr.accuracy, tstr.real_accuracy, tstr.gap)
-    )
-    about = (
-        f"Real test images read rightly by classifiers that learned from {tstr.count:,} fakes alone; higher is better. "
-        f"Gap to real images: {100 * tstr.gap.value:.2f}% ({gap_ends})"
-    )
-    alt = f"tstr: {value}, {ends}; real images {floor}, {floor_ends}"
-    scale = scale_of("higher", (tstr.accuracy, tstr.real_accuracy))
-    saturated = tstr.gap.low <= 0
-    drawn = track(tstr.accuracy, tstr.real_accuracy, scale, alt=alt, accent=not saturated)
-    return Measure("tstr", about, value, ends, floor, floor_ends, saturated, drawn)
+    return Measure(name, about, value, ends, floor, floor_ends, score.saturated, drawn)
 
 
 def ends_of(metric: str, interval: Interval) -> str:

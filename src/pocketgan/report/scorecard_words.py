@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketgan.scorecard.card import Scorecard, SetFacts
+from pocketgan.scorecard.card import Scorecard, SetFacts, TstrFacts
 from pocketgan.scorecard.comparison import Comparison, title_of
 from pocketgan.scorecard.figures import METRICS
 
@@ -24,6 +24,15 @@ def about_metric(metric: str) -> str:
     """What a metric means, and which way is better."""
     row = METRICS[metric]
     return f"{row.about[0].upper()}{row.about[1:]}; {DIRECTIONS[row.better]}"
+
+
+def gap(tstr: TstrFacts) -> str:
+    """How far classifiers that learned from fakes lie behind those that learned from real images."""
+    learned = f"Learned from {tstr.count:,} fakes, or from {tstr.real_count:,} real images"
+    ends = f"{100 * tstr.gap.low:.2f} to {100 * tstr.gap.high:.2f}"
+    return (
+        f"{learned}, {len(tstr.classifier_seeds)} seeds of each: the gap is {100 * tstr.gap.value:.2f} points ({ends})"
+    )
 
 
 def scorecard_facts(card: Scorecard) -> Facts:

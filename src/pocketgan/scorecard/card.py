@@ -63,6 +63,20 @@ class ClassFacts(_Record):
     misread: int | None
 
 
+class TstrFacts(_Record):
+    """What classifiers that learned from fakes read rightly of real images, by seed; the gap is real minus fake."""
+
+    count: int  # fakes learned from
+    test: str
+    classifier_seeds: list[int]
+    accuracies: list[float]
+    real_count: int
+    real_accuracies: list[float]
+    accuracy: Interval
+    real_accuracy: Interval
+    gap: Interval
+
+
 class FaultFacts(_Record):
     """One fault, as in `verdict.Fault`."""
 
@@ -89,7 +103,14 @@ class Scorecard(_Record):
     distinct: int
     faults: list[FaultFacts]
     verdict: str
-    tstr: dict[str, Any] | None = None
+    tstr: TstrFacts | None = None
+
+    def with_tstr(self, facts: TstrFacts) -> Scorecard:
+        """The same card with `tstr` among its metrics; saturated where the paired gap to real images may be none."""
+        score = Score(
+            metric="tstr", floor=facts.real_accuracy, saturated=facts.gap.low <= 0, **facts.accuracy.model_dump()
+        )
+        return self.model_copy(update={"tstr": facts, "metrics": {"tstr": score, **self.metrics}})
 
     def score(self, metric: str) -> Score | None:
         """The score of a metric by its bare name, whatever N its protocol had; None where it was not measured."""

@@ -19,6 +19,7 @@ class Metric(NamedTuple):
 
 # fmt: off
 METRICS: dict[str, Metric] = {
+    "tstr":             Metric("",        "higher", True,  "real test images read rightly by classifiers that learned from fakes alone"),
     "fd_judge":         Metric("_{n}",    "lower",  False, "Fréchet distance in the judge's features"),
     "kd_judge":         Metric("_{n}",    "lower",  False, "kernel distance (unbiased, cubic) in the judge's features"),
     "precision":        Metric("_k5_{n}", "higher", True,  "fakes among real images' neighbourhoods"),

@@ -12,7 +12,7 @@ from pocketgan.scorecard.card import Interval, Scorecard
 from pocketgan.scorecard.comparison import Comparison, Place, Row, title_of
 from pocketgan.scorecard.figures import METRICS, protocol_name, shown
 
-MAIN = ("fd_judge", "label_error", "precision", "recall", "coverage", "diversity", "label_kl", "copy_share")
+MAIN = ("tstr", "fd_judge", "label_error", "precision", "recall", "coverage", "diversity", "label_kl", "copy_share")
 MOST_COLUMNS = 4  # subjects that fit side by side
 UNSEEN_WIDTH = 140  # characters, where no terminal tells how wide it is
 NONE = "-"  # where a metric was not measured
@@ -31,7 +31,13 @@ def print_card(card: Scorecard) -> None:
         table.add_row(name, shown(score.metric, score.value), ends, shown(score.metric, score.floor.value), mark)
     _console().print(table)
     print(card.verdict)
-    print(f"judge {card.judge['version']}; against {card.reference.name}; real images are {card.floor.name}")
+    print(f"judge {card.judge['version']} ({card.judge['digest'][:8]}); {_sets(card)}")
+
+
+def _sets(card: Scorecard) -> str:
+    """Which sets were looked at, each with the beginning of its digest."""
+    parts = (("images", card.subject), ("against", card.reference), ("real images", card.floor))
+    return "; ".join(f"{word} {part.name} ({part.digest[:8]})" for word, part in parts)
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -75,8 +81,9 @@ def leaderboard(comparison: Comparison) -> str:
     rows = _main_rows(comparison)
     distances = next(row.places for row in rows if row.metric == "fd_judge")
     order = sorted(range(len(comparison.subjects)), key=lambda place: _value(distances[place]))
+    top = ["# Leaderboard", "", "Made by `pocketgan compare FOLDERS --markdown`, nearest to real images first.", ""]
     heads = ["", *(f"`{protocol_name(row.metric, comparison.count)}`" for row in rows), "verdict"]
-    lines = [_line(heads), _line(["---", *["---:"] * len(rows), "---"])]
+    lines = [*top, _line(heads), _line(["---", *["---:"] * len(rows), "---"])]
     lines.append(_line(["*real images*", *(_written(row, row.floor) for row in rows), ""]))
     for place in order:
         subject = comparison.subjects[place]

@@ -18,7 +18,7 @@ from pocketgan.judge import JUDGE, Judge
 from pocketgan.model import Model, joined
 from pocketgan.report.scorecard import write_scorecard_page
 from pocketgan.saved import holds
-from pocketgan.scorecard.card import CARD, Scorecard, floor_of, make_card
+from pocketgan.scorecard.card import CARD, Scorecard, TstrFacts, floor_of, make_card
 from pocketgan.scorecard.measure import STAGES
 from pocketgan.scorecard.pictures import write_pictures
 from pocketgan.scorecard.tstr import COUNT as TSTR_COUNT
@@ -98,7 +98,7 @@ def evaluate(
         learned = _images(subject, TSTR_COUNT, seed, display)
         with display.bar("learning from fakes, testing on real images", 1.0) as bar:
             result = train_on_fakes(learned, training, reference, place, bar.update)
-        card = card.model_copy(update={"tstr": result})
+        card = card.with_tstr(TstrFacts.model_validate(result))
     if out is not None:
         with whole_folder(Path(out)) as beside:
             write_json(beside / CARD, card.model_dump(mode="json"))
