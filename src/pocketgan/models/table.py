@@ -26,6 +26,7 @@ class Pair(NamedTuple):
     generator: Callable[..., Generator]  # (latent_dim, shape), and the number of classes if conditional
     discriminator: Callable[..., Discriminator]  # (shape), and the number of classes if conditional
     conditional: bool = False
+    names_classes: bool = False  # the discriminator gives class logits
     side_multiple: int = 1  # height and width must be multiples of this,
     side_exact: int | None = None  # or exactly this
     pixels: PixelRange = "signed"  # the range in which both networks see images
@@ -38,7 +39,8 @@ PAIRS: dict[str, Pair] = {
     "mlp-deep":     Pair(partial(MLPGenerator, hidden=(256, 512, 1024)),                   partial(MLPDiscriminator, hidden=(512, 256))),
     "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
     "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28, pixels="unit"),
-    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, side_multiple=4),
+    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, names_classes=True, side_multiple=4),
+    "pocket-free":  Pair(PocketGenerator,                                                  PocketDiscriminator, side_multiple=4),
 }
 # fmt: on
 

@@ -22,14 +22,13 @@ from pocketgan.judge import refuse_judge
 from pocketgan.model import Model, Samples
 from pocketgan.models.layers import parameter_count
 from pocketgan.models.table import check_images
-from pocketgan.objectives.losses import loss_of
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
 from pocketgan.saved import data_facts, made_with, save_state_dict, weights_digest
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.events import append_event, cut_events, read_events
 from pocketgan.training.goodness import COUNT, Goodness
 from pocketgan.training.loop import Milestone, train_steps
-from pocketgan.training.state import TrainState, new_state
+from pocketgan.training.state import TrainState, check_objective, new_state
 from pocketgan.training.tensorboard import Board
 
 CHECKPOINT_SECONDS = 30.0  # at most this much training is lost with a kill
@@ -85,7 +84,7 @@ def train(
         display.line(f"{run} is complete; nothing to train")
         return Model.load(run, device)
     place = find_device(device)
-    loss_of(wanted.objective.loss)
+    check_objective(wanted)
     final = stored or _decided(wanted, data, place)
     good = _goodness(final, data) if final.schedule.until_good else None
     board = Board(run / "tensorboard") if tensorboard else None
