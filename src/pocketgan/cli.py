@@ -470,6 +470,26 @@ def bench_results(*folders: Path, out: Path) -> None:
     print(write_results(folders, out))
 
 
+@bench_app.command(name="throughput")
+def bench_throughput(*recipes: str, out: Path, quiet: Quiet = False) -> None:
+    """Measure images a second in training beside the loop that tutorials teach, in turns, in one run.
+
+    Parameters
+    ----------
+    recipes
+        Presets; all of them without any.
+    out
+        The Markdown file; one that is there is replaced.
+    """
+    _load_torch()
+    from pocketgan.bench.throughput import throughput, write_throughput
+    from pocketgan.core.terminal import Display
+    from pocketgan.recipes import GAN_PRESETS
+
+    rows = throughput(list(recipes or GAN_PRESETS), Display(quiet))
+    print(write_throughput(rows, out))
+
+
 @bench_app.command(name="known-answers")
 def bench_known_answers(*, out: Path, resamplings: Whole = 300, quiet: Quiet = False) -> None:
     """Score sets of images whose faults are known, and healthy ones: can the scorecard see what it should?
