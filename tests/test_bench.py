@@ -12,6 +12,7 @@ import torch
 
 from pocketgan.bench.classroom import Digits, classroom_steps
 from pocketgan.bench.results import keep, write_results
+from pocketgan.bench.speedrun import speedrun
 from pocketgan.bench.throughput import throughput, write_throughput
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import grid, to_floats, to_png
@@ -93,3 +94,22 @@ def test_throughput_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
     assert row.gflops == pytest.approx(row.here * 4.6e-3, rel=0.05)  # 4.6 million operations an image
     text = write_throughput([row], tmp_path / "throughput.md").read_text()
     assert f"| `mlp` | fp32 | {row.classroom:,.0f} | {row.here:,.0f} | {row.ratio:.1f} " in text
+
+
+def test_a_speedrun_trains_and_scores_each_seed_once(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan.scorecard.tstr.SEEDS", (0,))
+    monkeypatch.setattr("pocketgan.verbs.evaluate.TSTR_COUNT", 200)
+    out = small_mnist / "speed"
+    entries = speedrun("pocket", [3, 4], out, split="val", display=Display(quiet=True), nimg=256)
+    assert [Model.load(out / f"seed-{seed}").recipe.data.split for seed in (3, 4)] == ["fit", "fit"]
+    assert [(entry.seed, entry.nimg) for entry in entries] == [(3, 256), (4, 256)]
+    written = json.loads((out / "speedrun.json").read_text())
+    score = entries[0].card.score("fd_judge")
+    assert score is not None
+    assert written["runs"][0]["fd_judge"] == pytest.approx(score.value / score.floor.value)
+    assert written["runs"][1]["tstr"] == entries[1].card.tstr.accuracy.value  # type: ignore[union-attr]
+    assert (out / "speedrun.md").read_text().count("| 256 |") == 2
+    monkeypatch.setattr("pocketgan.bench.speedrun.evaluate", None)  # nothing is scored a second time
+    assert speedrun("pocket", [3, 4], out, split="val", display=Display(quiet=True), nimg=256) == entries
+    with pytest.raises(UsageError, match="must be test or val"):
+        speedrun("pocket", [3], out, split="train", display=Display(quiet=True))
