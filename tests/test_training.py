@@ -61,7 +61,9 @@ def test_the_same_recipe_and_seed_give_the_same_bytes(name: str, digits: ImageSe
     assert not torch.equal(before, weights(first))
 
 
-@pytest.mark.parametrize(("name", "precision"), [("pocket", "fp32"), ("dcgan", "bf16"), ("dcgan-rotate", "fp32")])
+@pytest.mark.parametrize(
+    ("name", "precision"), [("pocket", "fp32"), ("pocket", "bf16"), ("dcgan", "bf16"), ("dcgan-rotate", "fp32")]
+)
 def test_twenty_steps_are_ten_and_ten_after_a_resume(
     name: str, precision: str, digits: ImageSet, tmp_path: Path
 ) -> None:
