@@ -314,7 +314,7 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
     number: signal.Signals,
     code: int,
 ) -> None:
-    module = importlib.import_module("pocketgan.verbs.train")
+    module = importlib.import_module("pocketgan.verbs.training")
     save = module.save_checkpoint
 
     def save_and_stop(*arguments: Any) -> None:

@@ -297,7 +297,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocketgan.verbs.train.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("pocketgan.verbs.training.CHECKPOINT_SECONDS", 0.0)
     options = {"nimg": 15_000, "quiet": True}
     whole = train("mlp", out=tmp_path / "whole", **options)
 
@@ -306,7 +306,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pocketgan.verbs.train.save_checkpoint", stop)
+        patch.setattr("pocketgan.verbs.training.save_checkpoint", stop)
         with pytest.raises(KeyboardInterrupt):
             train("mlp", out=tmp_path / "stopped", **options)
     assert not (tmp_path / "stopped" / "model").exists()

@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Parameter, Token
 from cyclopts.validators import Number
 
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.signals import Terminated, held_back, terminate
 
 DEBUG = "--debug"
 MOST_CLASSES_SHOWN = 20  # in the table after a run
@@ -61,6 +62,31 @@ Data = Annotated[
     ),
 ]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Resume = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Go on with the run that OUT holds, which the same command does anyway; start one if there is none.",
+    ),
+]
+Inexact = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Go on even where torch, device or threads have changed and the result cannot be the same bit for bit.",
+    ),
+]
+OnTrouble = Annotated[
+    str | None,
+    Parameter(
+        show_default=False,
+        help="What to do when numbers stop being finite, the generator collapses or the discriminator has won: stop "
+        "(exit code 3), rollback (to the last good checkpoint, with another seed and half the rates, at most three "
+        "times) or warn. Without it, stop for the first and warn of the others.",
+    ),
+]
 Steps = Annotated[str, Parameter(show_default=False)]
 Whole = Annotated[int, Parameter(converter=_whole)]
 Seed = Annotated[int, Parameter(converter=_whole, validator=Number(gte=0, lt=2**63))]
@@ -77,6 +103,9 @@ def run(
     redo: Steps = "",
     until_good: Flag = False,
     tensorboard: Flag = False,
+    resume: Resume = False,
+    inexact: Inexact = False,
+    on_trouble: OnTrouble = None,
     device: Device = "auto",
     json_output: Json = False,
     quiet: Quiet = False,
@@ -118,6 +147,8 @@ def run(
         device=device,
         tensorboard=tensorboard,
         quiet=quiet,
+        on_trouble=on_trouble,
+        inexact=inexact,
         **chosen,
     )
     if json_output:
@@ -134,6 +165,9 @@ def train(
     data: Data = None,
     until_good: Flag = False,
     tensorboard: Flag = False,
+    resume: Resume = False,
+    inexact: Inexact = False,
+    on_trouble: OnTrouble = None,
     device: Device = "auto",
     quiet: Quiet = False,
     **options: GanField,
@@ -155,7 +189,16 @@ def train(
     from pocketgan.verbs.train import train as train_pair
 
     chosen = _options(options, data, until_good)
-    train_pair(recipe, out=out, device=device, tensorboard=tensorboard, quiet=quiet, **chosen)
+    train_pair(
+        recipe,
+        out=out,
+        device=device,
+        tensorboard=tensorboard,
+        quiet=quiet,
+        on_trouble=on_trouble,
+        inexact=inexact,
+        **chosen,
+    )
     print(out)
 
 
@@ -405,18 +448,9 @@ def doctor(*, json_output: Json = False) -> None:
 
 def _load_torch() -> None:
     """Import torch with signals held back: inside this import one would be swallowed, or leave half of numpy."""
-    came: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, frame: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with held_back() as stop:
         importlib.import_module("torch")
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
+    stop.obey()
 
 
 def _options(options: dict[str, str], data: str | None, until_good: bool = False) -> dict[str, Any]:
@@ -460,20 +494,12 @@ def _print_summary(folder: Path, summary: dict[str, Any]) -> None:
     Console().print(table, markup=False)
 
 
-class Terminated(BaseException):
-    """SIGTERM came; as KeyboardInterrupt, it passes all that catches errors."""
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 and 143 after SIGINT and SIGTERM."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in words
     words = [word for word in words if word != DEBUG]
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to stop

@@ -1,0 +1,259 @@
+"""The health watch: what is not finite is seen in the step where it happens, a collapse within 500 steps.
+
+Two watches. `check_finite` runs after every step, before the moving average or a checkpoint takes what the step made.
+`Watch.look` runs every `LOOK_STEPS` steps on fixed latents and fixed real images. Healthy trainings of the classroom
+recipes look collapsed for a tenth to a third of their budget, so an alarm of collapse needs a generator that has once
+been varied, or a third of the budget behind it (docs/decisions/0008). What is seen, and when, is a function of the run
+alone; what the watch remembers is kept in the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pocketgan.core.errors import PocketganError
+from pocketgan.core.latents import latents
+from pocketgan.core.pixels import to_bytes, to_floats
+from pocketgan.data.image_set import ImageSet
+from pocketgan.models.table import pair_of
+from pocketgan.recipes import Recipe
+from pocketgan.training.state import TrainState
+
+Policy = Literal["stop", "rollback", "warn"]
+
+LOOK_STEPS = 100  # a multiple of the loop's TICK_STEPS, so that a milestone falls on each look
+PATIENCE = 3  # an alarm needs this many more bad looks than good ones, so that one lucky look delays it only
+WARM_UP_STEPS = 600  # before which nothing is looked at
+WARM_UP_SHARE = 1 / 3  # of the budget, after which a generator that was never varied counts as collapsed
+IMAGES = 64  # fixed latents, and fixed real images
+GROUPS = 8  # classes among them, where the pair is conditional
+
+NEAR = 0.02  # two images are near-duplicates if their pixels differ by less than this share of the range (RMS)
+SURE = 60.0  # mean distance of real and fake logits beyond which nothing is left to learn: the odds are 1e26
+ACCURACY = 0.95  # share of pairs of a real and a fake image that are told apart by a discriminator that has won,
+VANISHED = 1e-6  # if the generator's gradient has also become smaller than this
+
+
+class Bounds(NamedTuple):
+    """Of one measure of variety, as a share of what it is for real images."""
+
+    alarm: float  # a look below this is bad
+    varied: float  # a look at which all measures are above this arms the watch
+
+
+BOUNDS = {
+    "variety": Bounds(alarm=0.05, varied=0.25),  # variance of a pixel, within a class where it can be asked for
+    "distinct": Bounds(alarm=0.5, varied=0.9),  # images without a near-duplicate
+    "classes": Bounds(alarm=0.2, varied=0.5),  # exp(entropy) of the classes that a guide reads
+    "spread": Bounds(alarm=0.2, varied=0.4),  # mean distance of two images' coarse features, where there is no guide
+}
+
+REMEDIES = {
+    "not finite": "try lower rates (--lr-g, --lr-d), or --precision fp32",
+    "variety": "try another --seed, or a lower --lr-d",
+    "distinct": "try another --seed, or a lower --lr-d",
+    "classes": "try another --seed, a conditional recipe (pocket), or a lower --lr-d",
+    "spread": "try another --seed, or a lower --lr-d",
+    "discriminator has won": "try a lower --lr-d",
+}
+
+
+class TroubleError(PocketganError):
+    """The training is in trouble and the policy is not to go on."""
+
+    exit_code = 3
+
+    def __init__(self, trouble: Trouble, after: str = "") -> None:
+        super().__init__(f"{after}{trouble}")
+        self.trouble = trouble
+
+
+class Trouble(NamedTuple):
+    """What the watch saw."""
+
+    kind: str  # a key of `REMEDIES`
+    nimg: int  # where the training stood
+    words: str
+
+    def __str__(self) -> str:
+        return f"at nimg {self.nimg} {self.words}; {REMEDIES[self.kind]}"
+
+
+def check_finite(state: TrainState, losses: Tensor) -> None:
+    """See that losses ``[2]``, gradients, weights and buffers of both networks are finite.
+
+    Raises
+    ------
+    TroubleError
+        Something is NaN or infinite, or so large that its norm is.
+    """
+    networks = (state.discriminator, state.generator)
+    norms = torch._foreach_norm([tensor for network in networks for tensor in _numbers(network)])
+    if bool(torch.stack(norms).sum().cpu().double().add(losses.sum()).isfinite()):
+        return
+    raise TroubleError(Trouble("not finite", state.nimg, f"{_culprit(state, losses)} is not finite"))
+
+
+def check_moments(state: TrainState) -> None:
+    """See that the optimisers' moments are finite: before a checkpoint takes them.
+
+    Raises
+    ------
+    TroubleError
+        One is not.
+    """
+    for name, optimizer in (("discriminator", state.optimizer_d), ("generator", state.optimizer_g)):
+        moments = [value for values in optimizer.state.values() for value in values.values()]
+        if moments and not bool(torch.stack(torch._foreach_norm(moments)).sum().isfinite()):
+            raise TroubleError(Trouble("not finite", state.nimg, f"a moment of the {name}'s optimiser is not finite"))
+
+
+def _numbers(network: nn.Module) -> list[Tensor]:
+    parameters = list(network.parameters())
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return [*parameters, *gradients, *(buffer for buffer in network.buffers() if buffer.is_floating_point())]
+
+
+def _culprit(state: TrainState, losses: Tensor) -> str:
+    for name, network, loss in zip(
+        ("discriminator", "generator"), (state.discriminator, state.generator), losses.tolist(), strict=True
+    ):
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        if not torch.tensor(loss).isfinite():
+            return f"the {name}'s loss"
+        if any(not gradient.norm().isfinite() for gradient in gradients):
+            return f"the {name}'s gradient"
+        if any(not tensor.norm().isfinite() for tensor in _numbers(network)):
+            return f"a weight of the {name}"
+    return "the sum of losses and norms"
+
+
+class Watch:
+    """Looks at a training from time to time.
+
+    Parameters
+    ----------
+    data
+        The images it learns from.
+    recipe
+        Its recipe.
+    guide
+        uint8 ``[N, C, H, W]`` to class probabilities ``[N, K]``, or None where no guide knows these images.
+    """
+
+    def __init__(self, data: ImageSet, recipe: Recipe, guide: Callable[[Tensor], Tensor] | None) -> None:
+        pair = pair_of(recipe.model.architecture)
+        self.recipe, self.pixels, self.guide = recipe, pair.pixels, None if pair.conditional else guide
+        self.total = recipe.schedule.total_nimg(len(data))
+        rows = torch.arange(0, len(data), max(1, len(data) // IMAGES))[:IMAGES]
+        self.labels: Tensor | None = None
+        self.groups = torch.zeros(len(rows), dtype=torch.int64)
+        if pair.conditional and data.labels is not None:
+            rows = _grouped_rows(data.labels)
+            self.labels = self.groups = data.labels[rows]
+        self.real = data.images[rows]
+        self.of_real = self._measured(self.real)
+
+    def due(self, state: TrainState) -> bool:
+        """Whether a look falls on this step."""
+        steps = state.nimg // self.recipe.schedule.batch_size
+        return steps >= WARM_UP_STEPS and steps % LOOK_STEPS == 0
+
+    @torch.no_grad()
+    def look(self, state: TrainState) -> list[Trouble]:
+        """Look at the networks as they are, and note in `state` what was seen; the troubles that have lasted."""
+        state.generator.eval()
+        state.discriminator.eval()
+        z = latents(self.recipe.seed, 0, len(self.real), self.recipe.model.latent_dim).to(state.device)
+        y = None if self.labels is None else self.labels.to(state.device)
+        fakes = state.generator(z, y)
+        on_real = state.discriminator(to_floats(self.real.to(state.device), self.pixels), y).logits.float()
+        on_fake = state.discriminator(fakes, y).logits.float()
+        state.generator.train()
+        state.discriminator.train()
+
+        measured = self._measured(to_bytes(fakes, self.pixels).cpu())
+        shares = {kind: value / max(self.of_real[kind], 1e-12) for kind, value in measured.items()}
+        state.armed = (
+            state.armed
+            or state.nimg >= WARM_UP_SHARE * self.total
+            or all(share >= BOUNDS[kind].varied for kind, share in shares.items())
+        )
+        seen = {kind: _collapsed(kind, share) for kind, share in shares.items() if share < BOUNDS[kind].alarm}
+        if not state.armed:
+            seen = {}
+        seen |= _won(state, on_real, on_fake)
+        before = state.suspicions
+        counts = {kind: before.get(kind, 0) + (1 if kind in seen else -1) for kind in {**before, **seen}}
+        state.suspicions = {kind: min(count, PATIENCE) for kind, count in counts.items() if count > 0}
+        return [Trouble(kind, state.nimg, words) for kind, words in seen.items() if state.suspicions[kind] == PATIENCE]
+
+    def _measured(self, images: Tensor) -> dict[str, float]:
+        """The measures of variety that these images, uint8 ``[N, C, H, W]``, allow."""
+        measured = {"variety": _variance(images, self.groups), "distinct": _distinct(images)}
+        if self.guide is not None:
+            measured["classes"] = _effective_classes(self.guide(images))
+        elif self.labels is None:
+            measured["spread"] = _spread(images)
+        return measured
+
+
+def _collapsed(kind: str, share: float) -> str:
+    return {
+        "variety": f"the generator has collapsed: its images vary {share:.1%} as much as real ones do",
+        "distinct": f"the generator repeats itself: only {share:.0%} of its images have no near-duplicate",
+        "classes": f"the generator has collapsed: it makes {share:.0%} of the classes that real images show",
+        "spread": f"the generator has collapsed: its images lie {share:.0%} as far apart as real ones do",
+    }[kind]
+
+
+def _won(state: TrainState, on_real: Tensor, on_fake: Tensor) -> dict[str, str]:
+    """Whether the discriminator has won, by its logits ``[N]`` and by the gradient that the last step left."""
+    sure = float(on_real.mean() - on_fake.mean())
+    accuracy = float((on_real[:, None] > on_fake[None]).float().mean())
+    gradients = [parameter.grad for parameter in state.generator.parameters() if parameter.grad is not None]
+    push = float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else 1.0
+    if sure <= SURE and not (accuracy >= ACCURACY and push < VANISHED):
+        return {}
+    return {
+        "discriminator has won": "the discriminator has won: its logits tell real and fake images apart by "
+        f"{sure:.0f}, and the generator's gradient has the norm {push:.1g}"
+    }
+
+
+def _grouped_rows(labels: Tensor) -> Tensor:
+    """The first rows of up to `GROUPS` classes, equally many of each."""
+    classes = labels.unique()[:GROUPS]
+    return torch.cat([torch.nonzero(labels == label).flatten()[: IMAGES // len(classes)] for label in classes])
+
+
+def _variance(images: Tensor, groups: Tensor) -> float:
+    """Mean variance of a pixel in [0, 1] within the groups; images uint8 ``[N, C, H, W]``, groups ``[N]``."""
+    pixels = images.flatten(1).float() / 255
+    variances = [pixels[groups == group].var(0, correction=0).mean() for group in groups.unique()]
+    return float(torch.stack(variances).mean())
+
+
+def _distinct(images: Tensor) -> float:
+    """Share of images, uint8 ``[N, C, H, W]``, that have no other one nearer than `NEAR`."""
+    pixels = images.flatten(1).float() / 255
+    distances = torch.cdist(pixels, pixels) / pixels.shape[1] ** 0.5
+    distances.fill_diagonal_(torch.inf)
+    return float((distances.min(1).values >= NEAR).float().mean())
+
+
+def _spread(images: Tensor) -> float:
+    """Mean distance of two images in coarse features: a 4x4 grid of mean brightness for each channel."""
+    coarse = F.adaptive_avg_pool2d(images.float() / 255, 4).flatten(1)
+    return float(torch.pdist(coarse).mean())
+
+
+def _effective_classes(probabilities: Tensor) -> float:
+    """exp(entropy) of the classes that a guide reads, ``[N, K]``: 1 to K."""
+    shares = probabilities.argmax(1).bincount().float() / len(probabilities)
+    return float(torch.special.entr(shares).sum().exp())
