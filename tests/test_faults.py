@@ -80,15 +80,14 @@ def test_signals_save_and_end_with_their_codes(folder: Path) -> None:
 @pytest.mark.catches("signal not saved")
 def test_a_signal_is_answered_at_the_next_step(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not at the next milestone of the loop, which a slow recipe reaches late."""
-    check, steps = training.check_finite, []
+    steps = []
 
-    def at_third_step(*arguments: object) -> None:
+    def at_third_step(self: object, losses: torch.Tensor) -> None:
         steps.append(1)
         if len(steps) == 3:
             signal.raise_signal(signal.SIGTERM)
-        check(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "check_finite", at_third_step)
+    monkeypatch.setattr(training.FiniteCheck, "after_step", at_third_step)
     with pytest.raises(Terminated):
         train("mlp", out=tmp_path / "run", source=str(data), nimg=2000, batch_size=16, quiet=True)
     assert [path.name for path in checkpoints(tmp_path / "run" / "checkpoints")] == ["nimg-000000000048"]

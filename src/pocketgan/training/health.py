@@ -1,6 +1,6 @@
 """The health watch: what is not finite is seen in the step where it happens, a collapse within 500 steps.
 
-Two watches. `check_finite` runs after every step, before the moving average or a checkpoint takes what the step made.
+Two watches. `FiniteCheck` runs after every step, before the moving average takes what the step made.
 `Watch.look` runs every `LOOK_STEPS` steps on fixed latents and fixed real images. Healthy trainings of the classroom
 recipes look collapsed for a tenth to a third of their budget, so an alarm of collapse needs a generator that has once
 been varied, or a third of the budget behind it (docs/decisions/0008). What is seen, and when, is a function of the run
@@ -9,8 +9,9 @@ alone; what the watch remembers is kept in the checkpoint.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -30,13 +31,14 @@ LOOK_STEPS = 100  # a multiple of the loop's TICK_STEPS, so that a milestone fal
 PATIENCE = 3  # an alarm needs this many more bad looks than good ones, so that one lucky look delays it only
 WARM_UP_STEPS = 600  # before which nothing is looked at
 WARM_UP_SHARE = 1 / 3  # of the budget, after which a generator that was never varied counts as collapsed
-IMAGES = 64  # fixed latents, and fixed real images
+IMAGES = 32  # fixed latents, and fixed real images
 GROUPS = 8  # classes among them, where the pair is conditional
 
+PLAYERS = ("discriminator", "generator")  # in the order of the losses
 NEAR = 0.02  # two images are near-duplicates if their pixels differ by less than this share of the range (RMS)
-SURE = 60.0  # mean distance of real and fake logits beyond which nothing is left to learn: the odds are 1e26
-ACCURACY = 0.95  # share of pairs of a real and a fake image that are told apart by a discriminator that has won,
-VANISHED = 1e-6  # if the generator's gradient has also become smaller than this
+ACCURACY = 0.95  # share of pairs of a real and a fake image that a discriminator which has won tells apart,
+SURE = 40.0  # by this mean distance of their logits or more (the odds are 1e17),
+VANISHED = 1e-6  # or while the generator's gradient is smaller than this
 
 
 class Bounds(NamedTuple):
@@ -84,53 +86,77 @@ class Trouble(NamedTuple):
         return f"at nimg {self.nimg} {self.words}; {REMEDIES[self.kind]}"
 
 
-def check_finite(state: TrainState, losses: Tensor) -> None:
-    """See that losses ``[2]``, gradients, weights and buffers of both networks are finite.
+class FiniteCheck:
+    """Sees what is NaN or infinite (or so large that its norm is) in the networks of one `state`.
 
-    Raises
-    ------
-    TroubleError
-        Something is NaN or infinite, or so large that its norm is.
+    To read every weight after every step would cost up to a tenth of a small step. What a training itself brings forth
+    passes through the losses, or through the gradient at some layer's output, of which the gradient of that layer's
+    bias or scale is the sum, and Adam makes NaN of a weight whose gradient is not finite: so the losses and all vectors
+    are read after every step, and all weights where a moving average would take them. (Without an average, a single NaN
+    in a matrix, as a fault of memory would make it, shows in the next step's losses.) `everything` is read before a
+    checkpoint, a sample or a model is made.
     """
-    networks = (state.discriminator, state.generator)
-    norms = torch._foreach_norm([tensor for network in networks for tensor in _numbers(network)])
-    if bool(torch.stack(norms).sum().cpu().double().add(losses.sum()).isfinite()):
-        return
-    raise TroubleError(Trouble("not finite", state.nimg, f"{_culprit(state, losses)} is not finite"))
+
+    def __init__(self, state: TrainState) -> None:
+        self.state = state
+        parameters = [*state.discriminator.parameters(), *state.generator.parameters()]
+        self.short = [parameter.detach() for parameter in parameters if parameter.ndim == 1]
+        self.taken = [] if state.ema is None else [*_floating(state.generator), *_floating(state.discriminator)]
+
+    def after_step(self, losses: Tensor) -> None:
+        """Read the losses ``[2]`` (discriminator, generator) and what a step may have spoilt.
+
+        Raises
+        ------
+        TroubleError
+            Something is not finite.
+        """
+        vectors = float(torch.cat(self.short).sum()) if self.short else 0.0  # few calls: their overhead is the cost
+        if not math.isfinite(sum(losses.tolist()) + vectors) or not _finite(self.taken):
+            self._tell(losses)
+
+    def everything(self) -> None:
+        """Read all weights, buffers, gradients and optimisers' moments, and the average's weights.
+
+        Raises
+        ------
+        TroubleError
+            Something is not finite.
+        """
+        if not all(_finite(tensors) for tensors in self._parts().values()):
+            self._tell(torch.zeros(2))
+
+    def _parts(self) -> dict[str, list[Tensor]]:
+        state = self.state
+        parts: dict[str, list[Tensor]] = {}
+        for name, network, optimizer in (
+            ("discriminator", state.discriminator, state.optimizer_d),
+            ("generator", state.generator, state.optimizer_g),
+        ):
+            gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+            parts[f"the {name}'s gradient"] = gradients
+            parts[f"a moment of the {name}'s optimiser"] = [
+                value for values in optimizer.state.values() for value in values.values()
+            ]
+            parts[f"a weight of the {name}"] = _floating(network)
+        if state.ema is not None:
+            parts["a weight of the moving average"] = _floating(state.ema)
+        return parts
+
+    def _tell(self, losses: Tensor) -> NoReturn:
+        bad = [f"the {name}'s loss" for name, loss in zip(PLAYERS, losses.isfinite(), strict=True) if not loss]
+        bad += [name for name, tensors in self._parts().items() if not _finite(tensors)]
+        raise TroubleError(
+            Trouble("not finite", self.state.nimg, f"a number stopped being finite: {', '.join(bad[:3])}")
+        )
 
 
-def check_moments(state: TrainState) -> None:
-    """See that the optimisers' moments are finite: before a checkpoint takes them.
-
-    Raises
-    ------
-    TroubleError
-        One is not.
-    """
-    for name, optimizer in (("discriminator", state.optimizer_d), ("generator", state.optimizer_g)):
-        moments = [value for values in optimizer.state.values() for value in values.values()]
-        if moments and not bool(torch.stack(torch._foreach_norm(moments)).sum().isfinite()):
-            raise TroubleError(Trouble("not finite", state.nimg, f"a moment of the {name}'s optimiser is not finite"))
+def _floating(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *(buffer for buffer in network.buffers() if buffer.is_floating_point())]
 
 
-def _numbers(network: nn.Module) -> list[Tensor]:
-    parameters = list(network.parameters())
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    return [*parameters, *gradients, *(buffer for buffer in network.buffers() if buffer.is_floating_point())]
-
-
-def _culprit(state: TrainState, losses: Tensor) -> str:
-    for name, network, loss in zip(
-        ("discriminator", "generator"), (state.discriminator, state.generator), losses.tolist(), strict=True
-    ):
-        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-        if not torch.tensor(loss).isfinite():
-            return f"the {name}'s loss"
-        if any(not gradient.norm().isfinite() for gradient in gradients):
-            return f"the {name}'s gradient"
-        if any(not tensor.norm().isfinite() for tensor in _numbers(network)):
-            return f"a weight of the {name}"
-    return "the sum of losses and norms"
+def _finite(tensors: list[Tensor]) -> bool:
+    return not tensors or bool(torch.stack(torch._foreach_norm(tensors)).sum().isfinite())
 
 
 class Watch:
@@ -157,6 +183,7 @@ class Watch:
             rows = _grouped_rows(data.labels)
             self.labels = self.groups = data.labels[rows]
         self.real = data.images[rows]
+        self.z = latents(recipe.seed, 0, len(rows), recipe.model.latent_dim)
         self.of_real = self._measured(self.real)
 
     def due(self, state: TrainState) -> bool:
@@ -169,7 +196,7 @@ class Watch:
         """Look at the networks as they are, and note in `state` what was seen; the troubles that have lasted."""
         state.generator.eval()
         state.discriminator.eval()
-        z = latents(self.recipe.seed, 0, len(self.real), self.recipe.model.latent_dim).to(state.device)
+        z = self.z.to(state.device)
         y = None if self.labels is None else self.labels.to(state.device)
         fakes = state.generator(z, y)
         on_real = state.discriminator(to_floats(self.real.to(state.device), self.pixels), y).logits.float()
@@ -218,7 +245,7 @@ def _won(state: TrainState, on_real: Tensor, on_fake: Tensor) -> dict[str, str]:
     accuracy = float((on_real[:, None] > on_fake[None]).float().mean())
     gradients = [parameter.grad for parameter in state.generator.parameters() if parameter.grad is not None]
     push = float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else 1.0
-    if sure <= SURE and not (accuracy >= ACCURACY and push < VANISHED):
+    if accuracy < ACCURACY or (sure < SURE and push > VANISHED):
         return {}
     return {
         "discriminator has won": "the discriminator has won: its logits tell real and fake images apart by "

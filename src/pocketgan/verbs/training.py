@@ -24,7 +24,7 @@ from pocketgan.saved import data_facts, made_with, save_state_dict
 from pocketgan.training.checkpoint import checkpoints, is_good, load_newest, save_checkpoint
 from pocketgan.training.events import append_event, cut_events, read_events
 from pocketgan.training.goodness import COUNT, Goodness
-from pocketgan.training.health import Policy, Trouble, TroubleError, Watch, check_finite, check_moments
+from pocketgan.training.health import FiniteCheck, Policy, Trouble, TroubleError, Watch
 from pocketgan.training.loop import Milestone, train_steps
 from pocketgan.training.state import TrainState, new_state
 from pocketgan.training.tensorboard import Board
@@ -54,6 +54,7 @@ class Training:
     inexact: bool  # and it may go on under other versions or threads
     board: Board | None = None
     state: TrainState = field(init=False)
+    finite: FiniteCheck = field(init=False)
     saved_at: float = field(init=False, default_factory=time.perf_counter)
 
     @property
@@ -123,8 +124,10 @@ class Training:
         epochs = (total - self.recipe.schedule.batch_size) // len(self.data) + 1
         model = self._snapshot()
 
+        self.finite = FiniteCheck(self.state)
+
         def after_step(state: TrainState, losses: Tensor) -> bool:
-            check_finite(state, losses)
+            self.finite.after_step(losses)
             return stop.came is not None or self._save_is_due()
 
         steps = train_steps(self.state, self.data, after_rollbacks(self.recipe, self._rollbacks()), after_step)
@@ -156,6 +159,7 @@ class Training:
             self.display.line(f"epoch {milestone.epoch}/{epochs}  {losses}  {speed:,.0f} images/s")
 
     def _end_epoch(self, milestone: Milestone, model: Model) -> None:
+        self.finite.everything()
         log_epoch(self.run, milestone, self.state.seconds, milestone.nimg / self.state.seconds, self.board)
         if wants_samples(milestone, self.recipe):
             draw_samples(self.run, model, self.state, milestone, self.display, self.board)
@@ -164,7 +168,7 @@ class Training:
         return time.perf_counter() - self.saved_at >= CHECKPOINT_SECONDS
 
     def _save(self) -> None:
-        check_moments(self.state)
+        self.finite.everything()
         save_checkpoint(self.run / "checkpoints", self.state)
         self.saved_at = time.perf_counter()
 
