@@ -31,7 +31,7 @@ from pocketgan.data.load import load_images
 from pocketgan.model import Model
 
 VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
-VERBS += ["bench keep", "bench results"]
+VERBS += ["bench keep", "bench results", "import"]
 
 
 class Ended(NamedTuple):

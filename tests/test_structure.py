@@ -17,7 +17,7 @@ FLOORS = [
     {"training"},
     {"saved"},
     {"model", "classifier"},
-    {"export", "report"},
+    {"export", "report", "importer"},
     {"verbs"},
     {"bench"},
     {"cli", "__init__"},

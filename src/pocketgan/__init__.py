@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pocketgan.core.errors import PocketganError, UsageError
     from pocketgan.data.image_set import ImageSet
     from pocketgan.data.load import load_images
+    from pocketgan.importer import import_file
     from pocketgan.model import Model, Samples
     from pocketgan.recipes import ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
     from pocketgan.report import write_report
@@ -41,6 +42,7 @@ _HOMES = {
     "classifier_recipe": "recipes",
     "gan_recipe": "recipes",
     "generate": "verbs.generate",
+    "import_file": "importer",
     "label_images": "verbs.classify",
     "load_images": "data.load",
     "run": "verbs.run",
@@ -61,6 +63,7 @@ __all__ = [
     "classifier_recipe",
     "gan_recipe",
     "generate",
+    "import_file",
     "label_images",
     "load",
     "load_images",

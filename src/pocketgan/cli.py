@@ -375,6 +375,26 @@ def bench_results(*folders: Path, out: Path) -> None:
     print(write_results(folders, out))
 
 
+@app.command(name="import")
+def import_(file: Path, *, recipe: str, out: Path, json_output: Json = False) -> None:
+    """Convert a stranger's weights into a model folder, safely: nothing in the file is run.
+
+    Parameters
+    ----------
+    file
+        A safetensors file, or a state dict that torch.save wrote (G.pkl, D.pkl, C.pkl, .pt, ...).
+    recipe
+        The recipe of the networks; the tensors say which of them the file holds, and must have its shapes in its order.
+    out
+        A new folder, or the one that holds the other network of the pair.
+    """
+    _load_torch()
+    from pocketgan.importer import import_file
+
+    folder, role = import_file(file, recipe=recipe, out=out)
+    print(json.dumps({"folder": str(folder), "network": role}) if json_output else f"{folder}: {role} of {recipe}")
+
+
 @app.command
 def report(run_folder: Path) -> None:
     """Write report.html into a run's folder: one file that opens offline.
