@@ -26,7 +26,7 @@ from pocketgan.core.errors import PocketganError, UsageError
 
 PARTIAL = ".partial-"  # what an unfinished file or folder begins with
 LOCK, HOLDER = ".lock", ".lock-holder.json"  # of a folder in use, and who uses it
-MAX_TEXT_BYTES = 64 << 20  # of a JSON, TOML or CSV file; a larger one is refused before it is read
+MAX_TEXT_BYTES = 4 << 20  # of a JSON file; what is parsed takes many times as much memory
 FILES_SYNCED_ONE_BY_ONE = 200  # in a folder with more, one sync of the whole system is faster by far
 
 

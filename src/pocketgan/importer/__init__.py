@@ -19,8 +19,6 @@ from pocketgan.models.table import build_classifier, build_pair
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.saved import add_network, made_with, read_model_file, save_networks
 
-COUNTER = "num_batches_tracked"  # BatchNorm's, which no sample depends on and some files leave out
-
 
 class Candidate(NamedTuple):
     """A network that a file's tensors may belong to."""
@@ -39,7 +37,8 @@ def import_file(file: str | Path, *, recipe: str, out: str | Path) -> tuple[Path
         A safetensors file, or a state dict that ``torch.save`` wrote (``.pkl``, ``.pt``, …): told by content.
     recipe
         A preset's name, of a pair or of a classifier, or a TOML file: it says which networks there are, and the tensors
-        say which of them this is. They are mapped in their order, and every shape must fit.
+        say which of them this is. They are mapped by their names if these are the program's own, else in their order,
+        and every shape must fit.
     out
         A new folder; or that of the other network of the same pair, which is then added to it.
 
@@ -100,8 +99,10 @@ def _candidates(recipe: Recipe | ClassifierRecipe, data: ImageSet) -> list[Candi
 @torch.no_grad()
 def _fill(network: nn.Module, tensors: dict[str, Tensor]) -> str | None:
     """Put the tensors into the network, in their order; or say what does not fit, and leave it as it is."""
-    wanted = [(name, value) for name, value in network.state_dict().items() if not name.endswith(COUNTER)]
-    given = [(name, value) for name, value in tensors.items() if not name.endswith(COUNTER)]
+    wanted = _numbers(network.state_dict())
+    given = _numbers(tensors)
+    if sorted(name for name, _ in given) == sorted(name for name, _ in wanted):
+        given = [(name, tensors[name]) for name, _ in wanted]
     for number, ((name, value), (other, its)) in enumerate(zip(wanted, given, strict=False), start=1):
         if value.shape != its.shape or not its.is_floating_point():
             kind = "" if its.is_floating_point() else f"{its.dtype} "
@@ -111,6 +112,11 @@ def _fill(network: nn.Module, tensors: dict[str, Tensor]) -> str | None:
     for (_, value), (_, its) in zip(wanted, given, strict=True):
         value.copy_(its)
     return None
+
+
+def _numbers(tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """The tensors without BatchNorm's counters, which no sample depends on and some files leave out."""
+    return [(name, value) for name, value in tensors.items() if value.ndim > 0 or value.is_floating_point()]
 
 
 def _write(out: Path, found: Candidate, data: ImageSet, digest: str) -> None:

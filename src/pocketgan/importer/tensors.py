@@ -22,6 +22,7 @@ MAX_HEADER = 1 << 20  # bytes of a safetensors file's header
 WALL_SECONDS = 60.0  # that the child may take in all
 ZIP_MAGIC = b"PK\x03\x04"
 TORCH_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch's older files begin with
+OWN_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")  # of a layer, in PyTorch's order
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -54,7 +55,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _from_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
-    """Tensors in the order of their offsets, or in the one that the metadata keep."""
+    """Tensors in the order that the metadata keep, or in the one that their names tell."""
     length = int.from_bytes(content[:8], "little")
     if length > min(len(content) - 8, MAX_HEADER):
         raise PocketganError(f"{path} claims a header of {length:,} bytes, more than it has or is read; save it again")
@@ -62,7 +63,7 @@ def _from_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
         header = json.loads(content[8 : 8 + length])
         metadata = header.pop("__metadata__", None) or {}
         tensors = safetensors.torch.load(content)
-        order = json.loads(metadata["order"]) if "order" in metadata else _by_offset(header)
+        order = json.loads(metadata["order"]) if "order" in metadata else sorted(tensors, key=_as_listed)
         if sorted(order) != sorted(tensors):
             raise ValueError("its metadata name other tensors than it holds")
         return {name: tensors[name] for name in order}
@@ -73,8 +74,11 @@ def _from_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
         raise PocketganError(f"{path} is a damaged safetensors file ({reason}); fetch it again") from error
 
 
-def _by_offset(header: dict[str, dict[str, list[int]]]) -> list[str]:
-    return sorted(header, key=lambda name: header[name]["data_offsets"][0])
+def _as_listed(name: str) -> tuple[list[tuple[int, str]], int]:
+    """Where a tensor of this name stands in a state dict, as far as its name tells: safetensors files keep no order."""
+    module, _, own = name.rpartition(".")
+    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in module.split(".")]
+    return parts, OWN_NAMES.index(own) if own in OWN_NAMES else len(OWN_NAMES)
 
 
 def _converted(path: Path) -> bytes:
