@@ -13,6 +13,16 @@ from pocketgan.model import Model
 from pocketgan.verbs.train import train
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--catches", help="run only the tests that are marked to catch this planted bug")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    bug = config.getoption("--catches")
+    if bug is not None:
+        items[:] = [item for item in items if any(bug in mark.args for mark in item.iter_markers("catches"))]
+
+
 @pytest.fixture(scope="session")
 def digits() -> ImageSet:
     """The first 1,000 test digits: real images, loaded fast."""

@@ -35,7 +35,6 @@ def test_what_is_not_finite_is_told_in_its_step_and_the_average_never_takes_it()
     assert (count.tried, count.failed) == (24, [])
 
 
-@pytest.mark.catches("moments not looked at")
 def test_a_broken_moment_is_told_before_it_is_saved(digits: ImageSet) -> None:
     """An infinite second moment stops a weight without a sound: the weight stays finite."""
     state = state_of("mlp", digits)
@@ -168,6 +167,7 @@ def events(run: Path, kind: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.catches("trouble exits like any error")
 @pytest.mark.parametrize("policy", [None, "stop", "warn"])
 def test_what_is_not_finite_stops_with_exit_code_three(
     policy: str | None, troubled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -274,6 +274,22 @@ def test_a_collapse_is_answered_by_the_policy(
         train("mlp", out=run, on_trouble=policy, **options(troubled))
     assert len(events(run, "warning")) == (0 if policy == "rollback" else 1)
     assert [event["nimg"] for event in events(run, "rollback")] == ([304] if policy == "rollback" else [])
+
+
+@pytest.mark.catches("moments not looked at")
+def test_what_is_saved_was_looked_at(troubled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = training.save_checkpoint
+
+    def save_and_break(folder: Path, state: TrainState) -> Path:
+        path = save(folder, state)
+        moments = next(iter(state.optimizer_g.state.values()))
+        moments["exp_avg_sq"].fill_(torch.inf)  # the next step's weights stay finite
+        return path
+
+    monkeypatch.setattr(training, "save_checkpoint", save_and_break)
+    with pytest.raises(TroubleError, match="a moment of the generator's optimiser"):
+        train("mlp", out=troubled / "run", **options(troubled))
+    assert len(checkpoints(troubled / "run" / "checkpoints")) == 1
 
 
 def test_an_unknown_policy_is_wrong_usage(tmp_path: Path) -> None:
