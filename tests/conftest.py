@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from pocketgan.core.cache import VARIABLE
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
 from pocketgan.model import Model
@@ -23,10 +26,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if any(bug in mark.args for mark in item.iter_markers("catches"))]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the tests' own, so that they neither find nor leave anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield Path(os.environ[VARIABLE])
+
+
 @pytest.fixture(scope="session")
 def digits() -> ImageSet:
-    """The first 1,000 test digits: real images, loaded fast."""
-    return mnist("test").rows(torch.arange(1000))
+    """The first 1,000 digits of MNIST's training images."""
+    return mnist("train").rows(torch.arange(1000))
 
 
 @pytest.fixture(scope="session")

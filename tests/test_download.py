@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pocketgan.core.cache import VARIABLE
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.data import download, published
+from pocketgan.data import download
 from pocketgan.data.download import RemoteFile, fetch
 from pocketgan.data.idx import idx_header
 from pocketgan.data.load import load_images
@@ -225,7 +226,7 @@ def small_set(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(
         PUBLISHED, "fashion-mnist", Published((*server("good"),), files, row.class_names, row.provenance)
     )
-    monkeypatch.setattr(published.platformdirs, "user_cache_path", lambda *_, **__: tmp_path)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
 
 
 @pytest.mark.usefixtures("small_set")

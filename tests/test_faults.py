@@ -140,7 +140,7 @@ def stopped(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     Child(lambda: kills.at_second_save(data, tmp_path / "run", 0), tmp_path / "err").wait()
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 1000.0)
-    options = {"nimg": runs.STEPS * runs.BATCH, "batch_size": runs.BATCH, "ema_nimg": 500, "device": "cpu"}
+    options = {"nimg": runs.STEPS * runs.BATCH, "batch_size": runs.BATCH, "ema_share": 0.2, "device": "cpu"}
 
     def go_on(**more: object) -> object:
         return train("mlp", out=tmp_path / "run", source=str(data), quiet=True, **options, **more)  # type: ignore[arg-type]

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from pocketgan.cli import main
 from pocketgan.core.errors import UsageError
 from pocketgan.data.image_set import ImageSet
+from pocketgan.data.mnist import mnist
 from pocketgan.recipes import gan_recipe
 from pocketgan.training import health
 from pocketgan.training.checkpoint import checkpoints
@@ -134,12 +136,12 @@ def test_an_alarm_needs_bad_looks_to_outnumber_good_ones_and_bounds_leave_a_gap(
 
 
 @pytest.fixture
-def troubled(monkeypatch: pytest.MonkeyPatch, digits: ImageSet, tmp_path: Path) -> Path:
+def troubled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where every training saves every step, and its data lie."""
-    import numpy as np
-
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
-    np.savez(tmp_path / "data.npz", images=digits.images[:160, 0].numpy(), labels=digits.labels[:160].numpy())  # type: ignore[index]
+    few = mnist("train").rows(torch.arange(160))
+    assert few.labels is not None
+    np.savez(tmp_path / "data.npz", images=few.images[:, 0].numpy(), labels=few.labels.numpy())
     return tmp_path
 
 

@@ -154,3 +154,11 @@ def test_the_layer_table_adds_up() -> None:
     rows = layer_table(network, torch.zeros(1, *MNIST))
     assert [row.output for row in rows if row.kind == "Conv2d"] == [(36, 28, 28), (32, 14, 14)]
     assert sum(row.parameters for row in rows) == 45_458
+
+
+def test_no_seed_leaves_the_last_relu_of_dcgan_rotate_dead() -> None:
+    config = GAN_PRESETS["dcgan-rotate"].recipe.model
+    for seed in range(6):
+        generator, _ = build_pair(config, MNIST, 10, seed)
+        images = generator(torch.randn(16, config.latent_dim, generator=torch.Generator().manual_seed(seed)))
+        assert 0.2 < (images > 0).float().mean() < 0.8, f"seed {seed}"

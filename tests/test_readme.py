@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import pocketgan.data.load
 from pocketgan.cli import main
 from pocketgan.data.mnist import Split, mnist
 from pocketgan.recipes import gan_recipe
@@ -32,7 +31,8 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     def few(split: Split = "train"):  # type: ignore[no-untyped-def]
         return mnist(split).rows(torch.arange(SMALL[split]))
 
-    monkeypatch.setattr(pocketgan.data.load, "mnist", few)
+    for home in ("data.load", "data.sealed", "scorecard.yardstick", "verbs.evaluate"):
+        monkeypatch.setattr(f"pocketgan.{home}.mnist", few)
     monkeypatch.setattr("pocketgan.verbs.train.WARM_UP_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
     return tmp_path

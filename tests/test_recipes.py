@@ -42,7 +42,7 @@ def test_the_originals_are_as_told() -> None:
             preset.recipe.optimizer.beta1,
             preset.recipe.optimizer.beta2,
             preset.recipe.optimizer.eps,
-            preset.recipe.schedule.ema_nimg,
+            preset.recipe.schedule.ema_share,
         )
         for name, preset in GAN_PRESETS.items()
         if isinstance(preset.recipe, Recipe)

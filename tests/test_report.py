@@ -23,7 +23,10 @@ from pocketgan.recipes import gan_recipe, write_recipe
 from pocketgan.report import write_report
 from pocketgan.report.charts import nice_ticks, spread, tick_texts
 from pocketgan.report.pictures import animation, in_one_row
+from pocketgan.report.scorecard import write_scorecard_page
 from pocketgan.report.words import per_cent
+from pocketgan.scorecard.card import ClassFacts, FaultFacts, Interval, Score, Scorecard, SetFacts, TstrFacts
+from pocketgan.scorecard.figures import METRICS, protocol_name
 
 NAMES = list("0123456789")
 
@@ -132,6 +135,60 @@ def make_run(folder: Path, epochs: int = 3) -> Path:
     return folder
 
 
+PICTURES = ("best", "worst", "unreal", "uncovered", "closest")
+MAP_WEIGHT = 120_000  # characters that the map may take of a page
+
+
+def add_scorecard(folder: Path) -> Path:
+    """A folder as `evaluate` leaves it, in which precision and recall are off and all else is saturated."""
+    folder.mkdir(parents=True)
+    floor = Interval(value=0.9, low=0.89, high=0.91)
+    off = {"precision": 0.5124, "recall": 0.4211}
+    scores = {}
+    for metric in METRICS:
+        value = off.get(metric, 0.9)
+        ends = {"value": value, "low": value - 0.01, "high": value + 0.01}
+        scores[protocol_name(metric, 500)] = Score(metric=metric, floor=floor, saturated=metric not in off, **ends)
+    texts = {"precision": "49% of the images look like nothing real", "recall": "they cover 47% of what real images do"}
+    seeds = {
+        "classifier_seeds": [0, 1, 2],
+        "accuracies": [0.9] * 3,
+        "real_accuracies": [0.91] * 3,
+        "test": "mnist/test",
+    }
+    shares = {"accuracy": ends, "real_accuracy": ends, "gap": {"value": 0.01, "low": 0.0075, "high": 0.02}}
+    gap = {"count": 60_000, "real_count": 60_000, **seeds, **shares}
+    card = Scorecard(
+        subject=SetFacts(name="pocket, seed 0", digest="aa" * 32, count=500),
+        made_by={"recipe": "pocket", "seed": 7, "sampling_seed": 3},
+        labels="asked",
+        reference=SetFacts(name="mnist/test", digest="bb" * 32, count=10_000),
+        training=SetFacts(name="mnist/train", digest="cc" * 32, count=60_000),
+        floor=SetFacts(name="mnist/val", digest="dd" * 32, count=500),
+        judge={"version": "mnist-1", "digest": "ee" * 32},
+        metrics=scores,
+        classes=[
+            ClassFacts(name=name, count=45 + place, share=0.1, diversity=0.95, labelled=50, misread=place % 3)
+            for place, name in enumerate(NAMES)
+        ],
+        confusion=confusion(50, {}),
+        reference_copies=0.002,
+        distinct=500,
+        faults=[FaultFacts(fault="unreal", metric=metric, text=text) for metric, text in texts.items()],
+        verdict="49% of the images look like nothing real; they cover 47% of what real images do.",
+        tstr=TstrFacts.model_validate(gap),
+    )
+    (folder / "scorecard.json").write_text(card.model_dump_json(), encoding="utf-8")
+    for name in PICTURES:
+        (folder / f"{name}.png").write_bytes(to_png(grid(mnist("test").images[:20], columns=10)))
+    random = np.random.default_rng(0)
+    clouds = ([[*place, n % 10] for n, place in enumerate(random.normal(0, 9, (1000, 2)).tolist())] for _ in range(2))
+    write_json(
+        folder / "map.json", {"format_version": 1, "share": 0.36} | dict(zip(("real", "fake"), clouds, strict=True))
+    )
+    return folder
+
+
 def write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -175,8 +232,28 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """The page of a run with every part."""
+    """The page of a run with every part but a scorecard."""
     return Page(write_report(shutil.copytree(made, tmp_path_factory.mktemp("whole") / "first")))
+
+
+@pytest.fixture(scope="module")
+def scored(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a run with a scorecard."""
+    folder = shutil.copytree(made, tmp_path_factory.mktemp("scored") / "first")
+    add_scorecard(folder / "scorecard")
+    return Page(write_report(folder))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a scorecard."""
+    return Page(write_scorecard_page(add_scorecard(tmp_path_factory.mktemp("alone") / "card")))
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A scorecard's folder, for a test to change."""
+    return add_scorecard(tmp_path / "card")
 
 
 @pytest.fixture
@@ -197,20 +274,25 @@ def report(run: Path) -> Page:
     return Page(write_report(run))
 
 
-def test_the_page_loads_nothing(whole: Page) -> None:
-    assert not whole.all("script", "iframe", "object", "embed", "base", "form", "audio", "video")
-    for tag, attributes in whole.tags:
+@pytest.mark.parametrize("page_name", ["whole", "scored", "alone"])
+def test_no_page_loads_anything(page_name: str, request: pytest.FixtureRequest) -> None:
+    page: Page = request.getfixturevalue(page_name)
+    assert not page.all("script", "iframe", "object", "embed", "base", "form", "audio", "video")
+    for tag, attributes in page.tags:
         for name, value in attributes.items():
             if name in ("src", "srcset") or (name == "href" and tag == "link"):
                 assert value.startswith("data:"), (tag, name, value[:60])
             else:
                 assert "://" not in value or (tag, name) == ("a", "href"), (tag, name, value[:60])
-    assert "creativecommons.org/licenses/by-sa/3.0" in whole.all("a")[0]["href"]
-    style = whole.source.split("<style>")[1].split("</style>")[0]
+    style = page.source.split("<style>")[1].split("</style>")[0]
     assert "url(" not in style
     assert "@import" not in style
-    (policy,) = [meta["content"] for meta in whole.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
+
+
+def test_the_licence_can_be_followed(whole: Page) -> None:
+    assert "creativecommons.org/licenses/by-sa/3.0" in whole.all("a")[0]["href"]
 
 
 def test_it_says_what_was_counted_and_whose_labels(whole: Page) -> None:
@@ -380,6 +462,126 @@ def test_pictures_charts_and_tables_can_be_read_aloud(whole: Page) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
     (source,) = whole.all("source")
     assert source["media"] == "(prefers-reduced-motion: reduce)"
+
+
+def test_the_scorecard_leads_a_run_s_report(scored: Page, whole: Page) -> None:
+    assert "The verdict" not in whole.text
+    order = [
+        "All fakes of this run",
+        "The verdict",
+        "49% of the images",
+        "The scorecard",
+        "Class by class",
+        "S0 and S1",
+    ]
+    places = [scored.text.index(words) for words in order]
+    assert places == sorted(places)
+    assert len(scored.all("h2")) == len(whole.all("h2")) + 6
+
+
+@pytest.mark.parametrize("page_name", ["scored", "alone"])
+def test_the_scorecard_is_told_and_drawn(page_name: str, request: pytest.FixtureRequest) -> None:
+    page: Page = request.getfixturevalue(page_name)
+    assert "They cover 47% of what real images do." in page.text
+    for metric, about in METRICS.items():
+        assert protocol_name(metric, 500) in page.text
+        assert about.about[1:] in page.text
+    assert page.source.count("<em>saturated</em>") == len(METRICS) - 2
+    assert "51.24% 50.24 to 52.24% 90.00% 89.00 to 91.00%" in page.text
+    drawn = [chart["aria-label"] for chart in page.all("svg") if chart["class"] == "chart track"]
+    assert len(drawn) == len(METRICS)
+    assert "precision_k5_500: 51.24%, 50.24 to 52.24%; real images 90.00%, 89.00 to 91.00%" in drawn
+    assert "the gap is 1.00 points (0.75 to 2.00)" in page.text
+    for fact in (
+        "aaaaaaaaaaaa",
+        "dddddddddddd",
+        "mnist-1",
+        "seed 7, sampling seed 3",
+        "1 of the scored images is byte",
+    ):
+        assert fact in page.text
+    assert all(image["alt"] for image in page.all("img"))
+    assert all(head.get("scope") in ("row", "col", "rowgroup") for head in page.all("th"))
+    assert sum(source["src"].startswith("data:image/png") for source in page.all("img")) >= len(PICTURES)
+
+
+def test_intervals_lie_on_a_track_where_their_values_are(alone: Page) -> None:
+    ends = re.findall(r'class="(?:floor|dot accent|dot)" (?:x|cx)="([\d.]+)%"', alone.source)
+    assert all(0 <= float(end) <= 100 for end in ends)
+    track = alone.source.split('aria-label="precision_k5_500')[1].split("</svg>")[0]
+    dot, floor = (float(re.findall(rf'class="{kind}" c?x="([\d.]+)%', track)[0]) for kind in ("dot accent", "floor"))
+    low, high = (float(end) for end in re.findall(r'class="bar accent" x1="([\d.]+)%" x2="([\d.]+)%', track)[0])
+    assert low < dot < high < floor
+    assert dot == pytest.approx((low + high) / 2, abs=0.02)
+
+
+def test_the_map_has_a_dot_for_every_point_and_stays_small(alone: Page) -> None:
+    wide = alone.source.split('<div class="map wide">')[1].split("</div>")[0]
+    narrow = alone.source.split('<div class="map narrow">')[1].split("</div>")[0]
+    for drawing in (wide, narrow):
+        real, fake = (re.findall(rf'class="cloud {kind}" d="(.*?)"', drawing)[0] for kind in ("real", "fake"))
+        assert real.count("M") == fake.count("M") == 1000
+    places = [float(x) for x in re.findall(r"M([\d.-]+) ", wide)]
+    assert 0 <= min(places) < max(places) <= 720
+    assert len(wide) + len(narrow) < MAP_WEIGHT
+
+
+@pytest.mark.parametrize("part", [*PICTURES, "map"])
+def test_what_a_scorecard_lacks_is_left_out(card: Path, alone: Page, part: str) -> None:
+    headings = {"best": "Best", "worst": "Worst", "unreal": "Least like", "uncovered": "What the fakes leave out"}
+    heading = {**headings, "closest": "closest pairs", "map": "Where real and fake"}[part]
+    assert heading in alone.text
+    remove(card / ("map.json" if part == "map" else f"{part}.png"))
+    page = Page(write_scorecard_page(card))
+    assert heading not in page.text
+    assert "They cover 47%" in page.text
+
+
+def test_a_scorecard_without_labels_tstr_or_faults_has_a_page(card: Path) -> None:
+    facts = json.loads((card / "scorecard.json").read_text(encoding="utf-8"))
+    classes = [one | {"labelled": None, "misread": None, "diversity": None} for one in facts["classes"]]
+    del facts["metrics"]["label_error_500"], facts["metrics"]["tstr"]
+    none = {
+        "confusion": None,
+        "labels": "none",
+        "tstr": None,
+        "faults": [],
+        "verdict": "No fault found.",
+        "made_by": {},
+    }
+    write_json(card / "scorecard.json", facts | none | {"classes": classes})
+    text = Page(write_scorecard_page(card)).text
+    assert "No fault found." in text
+    assert "label_error_500" not in text
+    assert "What can a classifier learn" not in text
+    assert "pocket, seed 0" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("scorecard.json", "{"),
+        ("scorecard.json", '{"format_version": 99}'),
+        ("scorecard.json", '{"format_version": 1, "verdict": 3}'),
+        ("map.json", '{"format_version": 1, "share": 0.5, "real": [[1, 2]], "fake": []}'),
+        ("map.json", "[]"),
+        ("best.png", "no picture"),
+    ],
+)
+def test_a_damaged_scorecard_is_named(card: Path, plain: Path, name: str, content: str) -> None:
+    (card / name).write_text(content, encoding="utf-8")
+    with pytest.raises(PocketganError, match=re.escape(name)) as caught:
+        write_scorecard_page(card)
+    assert "\n" not in str(caught.value)
+    assert not (card / "scorecard.html").exists()
+    shutil.copytree(card, plain / "scorecard")
+    with pytest.raises(PocketganError, match=re.escape(name)):
+        write_report(plain)
+
+
+def test_a_folder_without_a_scorecard_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="evaluate --out"):
+        write_scorecard_page(tmp_path)
 
 
 @pytest.mark.parametrize("losses", [[1.0], [float("nan")], [1.0, float("nan"), float("inf")], [0.0, 0.0], [-3.0, 2e9]])

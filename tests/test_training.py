@@ -16,6 +16,7 @@ from pocketgan.core.files import alone_in
 from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
+from pocketgan.objectives.config import ObjectiveConfig
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.recipes import GAN_PRESETS, Recipe, gan_recipe
 from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpoint
@@ -98,7 +99,7 @@ def test_an_alternating_step_is_the_textbooks(digits: ImageSet) -> None:
     recipe = short("mlp-deep")
     ours, plain = state_of(recipe), state_of(recipe)
     batch = reference_batch(ours)
-    alternating_step(ours, batch, LOSSES["bce"], 1.0)
+    alternating_step(ours, batch, ObjectiveConfig())
 
     ones, zeros = torch.ones(8), torch.zeros(8)
     fake = plain.generator(batch.latents)
@@ -116,7 +117,7 @@ def test_a_simultaneous_step_uses_the_discriminator_as_it_was(digits: ImageSet) 
     recipe = short("mlp-deep")
     ours, plain = state_of(recipe), state_of(recipe)
     batch = reference_batch(ours)
-    simultaneous_step(ours, batch, LOSSES["bce"], 1.0)
+    simultaneous_step(ours, batch, ObjectiveConfig())
 
     ones, zeros = torch.ones(8), torch.zeros(8)
     fake = plain.generator(batch.latents)
@@ -138,8 +139,8 @@ def test_the_two_orders_of_updates_differ(digits: ImageSet) -> None:
     recipe = short("mlp-deep")
     one, other = state_of(recipe), state_of(recipe)
     batch = reference_batch(one)
-    alternating_step(one, batch, LOSSES["bce"], 1.0)
-    simultaneous_step(other, batch, LOSSES["bce"], 1.0)
+    alternating_step(one, batch, ObjectiveConfig())
+    simultaneous_step(other, batch, ObjectiveConfig())
     assert not torch.allclose(weights(one), weights(other), atol=1e-5)
 
 
@@ -149,7 +150,11 @@ def test_the_two_orders_of_updates_differ(digits: ImageSet) -> None:
         ("dcgan-rotate", {"rotate": 0}),
         ("dcgan-rotate", {"fresh_latents": False}),
         ("pocket", {"lr_hold": 1}),
-        ("pocket", {"ema_nimg": 1000}),
+        ("pocket", {"ema_share": 0.5}),
+        ("pocket", {"r1": 1}),
+        ("pocket", {"r1_every": 2}),
+        ("pocket", {"class_weight": 0}),
+        ("pocket", {"loss": "bce"}),
         ("pocket", {"lr_d": 1e-4}),
         ("pocket", {"lr_g": 1e-4}),
         ("pocket", {"beta1": 0.5}),
@@ -301,7 +306,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pocketgan.verbs.training.CHECKPOINT_SECONDS", 0.0)
-    options = {"nimg": 15_000, "quiet": True}
+    options = {"nimg": 3_000, "quiet": True}
     whole = train("mlp", out=tmp_path / "whole", **options)
 
     def stop(folder: Path, state: TrainState) -> Path:

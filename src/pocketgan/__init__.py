@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from pocketgan.data.image_set import ImageSet
     from pocketgan.data.load import load_images
     from pocketgan.importer import import_file
+    from pocketgan.judge import Judge
     from pocketgan.model import Model, Samples
     from pocketgan.recipes import ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
     from pocketgan.report import write_report
+    from pocketgan.scorecard.card import Scorecard
     from pocketgan.verbs.classify import label_images, train_classifier
+    from pocketgan.verbs.compare import compare
+    from pocketgan.verbs.evaluate import evaluate
     from pocketgan.verbs.generate import generate
+    from pocketgan.verbs.judge import train_judge
     from pocketgan.verbs.run import run
     from pocketgan.verbs.train import train
 
@@ -34,13 +39,17 @@ _HOMES = {
     "Classifier": "classifier",
     "ClassifierRecipe": "recipes",
     "ImageSet": "data.image_set",
+    "Judge": "judge",
     "Model": "model",
     "PocketganError": "core.errors",
     "Recipe": "recipes",
     "Samples": "model",
+    "Scorecard": "scorecard.card",
     "UsageError": "core.errors",
     "classifier_recipe": "recipes",
     "gan_recipe": "recipes",
+    "compare": "verbs.compare",
+    "evaluate": "verbs.evaluate",
     "generate": "verbs.generate",
     "import_file": "importer",
     "label_images": "verbs.classify",
@@ -48,6 +57,7 @@ _HOMES = {
     "run": "verbs.run",
     "train": "verbs.train",
     "train_classifier": "verbs.classify",
+    "train_judge": "verbs.judge",
     "write_report": "report",
 }
 
@@ -55,12 +65,16 @@ __all__ = [
     "Classifier",
     "ClassifierRecipe",
     "ImageSet",
+    "Judge",
     "Model",
     "PocketganError",
     "Recipe",
     "Samples",
+    "Scorecard",
     "UsageError",
     "classifier_recipe",
+    "compare",
+    "evaluate",
     "gan_recipe",
     "generate",
     "import_file",
@@ -70,6 +84,7 @@ __all__ = [
     "run",
     "train",
     "train_classifier",
+    "train_judge",
     "write_report",
 ]
 

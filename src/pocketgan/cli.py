@@ -33,6 +33,8 @@ app = App(
 )
 classify_app = App(name="classify", help="Train a classifier, or label images with one.", help_format="plaintext")
 app.command(classify_app)
+judge_app = App(name="judge", help="Make the network that scores.", help_format="plaintext")
+app.command(judge_app)
 bench_app = App(name="bench", help="Make the published figures.", help_format="plaintext")
 app.command(bench_app)
 
@@ -335,6 +337,142 @@ def classify_label(
         print(out)
 
 
+@app.command
+def evaluate(
+    subject: str,
+    *,
+    split: str = "test",
+    count: Whole = 10_000,
+    seed: Seed = 0,
+    trained_on: str | None = None,
+    judge: str = "judge",
+    tstr: Flag = False,
+    out: Path | None = None,
+    device: Device = "auto",
+    json_output: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a model or images: every metric beside what real images get, and what is wrong in plain words.
+
+    Parameters
+    ----------
+    subject
+        A run folder, a model folder, or images: a folder of pictures, an NPZ, NPY or IDX file.
+    split
+        Real images to measure against: test, or val for what was trained on MNIST's fit.
+    count
+        How many images are scored; part of most metrics' names.
+    seed
+        Of a model's latents, and of the draw from a larger set.
+    trained_on
+        What the model of given images learned from: train or fit of MNIST, or a source of images.
+    judge
+        The folder of another judge than the shipped one, which knows MNIST's digits.
+    tstr
+        Also train classifiers on fakes alone and test them on real images: minutes.
+    out
+        A new folder for scorecard.html, scorecard.json and pictures.
+    """
+    _load_torch()
+    from pocketgan.scorecard.listing import print_card
+    from pocketgan.verbs.evaluate import evaluate as evaluate_subject
+
+    card = evaluate_subject(
+        subject,
+        split=split,
+        count=count,
+        seed=seed,
+        trained_on=trained_on,
+        judge=judge,
+        tstr=tstr,
+        out=out,
+        device=device,
+        quiet=quiet,
+    )
+    if json_output:
+        print(json.dumps(card.model_dump(mode="json"), indent=2))
+    else:
+        print_card(card)
+
+
+@app.command
+def compare(
+    *subjects: str,
+    split: str = "test",
+    count: Whole = 10_000,
+    seed: Seed = 0,
+    judge: str = "judge",
+    out: Path | None = None,
+    markdown: Path | None = None,
+    device: Device = "auto",
+    json_output: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Lay scorecards side by side: of each metric the best, and all that the intervals cannot tell from it.
+
+    Parameters
+    ----------
+    subjects
+        Two or more: runs, folders made by `evaluate --out`, models or images. What has no scorecard yet is scored now,
+        as the next four options say.
+    split
+        Real images to measure against: test, or val for what was trained on MNIST's fit.
+    count
+        How many images of each are scored.
+    seed
+        Of a model's latents, and of the draw from a larger set.
+    judge
+        The folder of another judge than the shipped one, which knows MNIST's digits.
+    out
+        A new folder for comparison.html and comparison.json.
+    markdown
+        A Markdown file for the table of the main metrics, lowest fd_judge first; one that is there is replaced.
+    """
+    _load_torch()
+    from pocketgan.core.files import write_text
+    from pocketgan.scorecard.listing import leaderboard, print_comparison
+    from pocketgan.verbs.compare import compare as compare_subjects
+
+    found = compare_subjects(
+        *subjects, split=split, count=count, seed=seed, judge=judge, out=out, device=device, quiet=quiet
+    )
+    if markdown is not None:
+        write_text(markdown, leaderboard(found))
+    if json_output:
+        print(json.dumps(found.model_dump(mode="json"), indent=2))
+    else:
+        print_comparison(found)
+
+
+@judge_app.command(name="train")
+def judge_train(
+    *,
+    out: Path,
+    data: Data = None,
+    device: Device = "auto",
+    json_output: Json = False,
+    quiet: Quiet = False,
+    **options: ClassifierField,
+) -> None:
+    """Train a judge for labelled images; without --data, the one of MNIST's digits again.
+
+    Parameters
+    ----------
+    out
+        A new folder.
+    """
+    _load_torch()
+    from pocketgan.verbs.judge import train_judge
+
+    judge = train_judge(out=out, device=device, quiet=quiet, **_options(options, data))
+    test = judge.classifier.facts["test"]
+    if json_output:
+        print(json.dumps({"version": judge.version, "digest": judge.digest, "test": test}, indent=2))
+    else:
+        wrong = f"{test['errors']} of {test['count']:,} read wrongly on {test['name']} ({test['error']:.2%})"
+        print(f"{out}: judge {judge.version}, {wrong}")
+
+
 @bench_app.command(name="keep")
 def bench_keep(run_folder: Path, *, out: Path, without_generator: Flag = False) -> None:
     """Store a finished run in small: scores, events, grid and the generator in half precision.
@@ -375,6 +513,24 @@ def bench_results(*folders: Path, out: Path) -> None:
     print(write_results(folders, out))
 
 
+@bench_app.command(name="known-answers")
+def bench_known_answers(*, out: Path, resamplings: Whole = 300, quiet: Quiet = False) -> None:
+    """Score sets of images whose faults are known, and healthy ones: can the scorecard see what it should?
+
+    Parameters
+    ----------
+    out
+        The Markdown file; one that is there is replaced.
+    resamplings
+        Samples of healthy images, to count false alarms.
+    """
+    _load_torch()
+    from pocketgan.bench.known_answers import known_answers
+    from pocketgan.core.terminal import Display
+
+    print(known_answers(out, resamplings, Display(quiet)))
+
+
 @app.command(name="import")
 def import_(file: Path, *, recipe: str, out: Path, json_output: Json = False) -> None:
     """Convert a stranger's weights into a model folder, safely: nothing in the file is run.
@@ -404,6 +560,7 @@ def report(run_folder: Path) -> None:
     run_folder
         A run whose training has ended.
     """
+    _load_torch()
     from pocketgan.report import write_report
 
     print(write_report(run_folder))
@@ -499,6 +656,8 @@ def _print_summary(folder: Path, summary: dict[str, Any]) -> None:
         if error is not None and interval:
             low, high = interval
             table.add_row(name, f"{error:.2%} of {counted} read wrongly; 95% interval {low:.2%} to {high:.2%}")
+    if verdict := summary.get("verdict"):
+        table.add_row("scorecard", verdict)
     if source := summary.get("s1_label_source"):
         table.add_row("labels of fakes", LABEL_SOURCES.get(source, source))
     if 0 < len(names := summary.get("class_names", ())) <= MOST_CLASSES_SHOWN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,18 @@ class Samples(ImageSet):
         labels = None if self.labels is None else self.labels[index]
         chosen = replace(self, images=self.images[index], labels=labels)
         return replace(chosen, latents=self.latents[index], index=self.index[index])
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """The parts of one stream as one set."""
+    labels = [part.labels for part in parts if part.labels is not None]
+    return replace(
+        parts[0],
+        images=torch.cat([part.images for part in parts]),
+        labels=torch.cat(labels) if labels else None,
+        latents=torch.cat([part.latents for part in parts]),
+        index=torch.cat([part.index for part in parts]),
+    )
 
 
 class Model:
@@ -109,21 +121,7 @@ class Model:
         >>> import pocketgan as pg
         >>> pg.load("runs/first").sample(16, label=5)  # doctest: +SKIP
         """
-        parts = list(self.stream(count, label=label, seed=seed, start=start))
-        first = parts[0]
-        return Samples(
-            images=torch.cat([part.images for part in parts]),
-            labels=None
-            if first.labels is None
-            else torch.cat([part.labels for part in parts if part.labels is not None]),
-            class_names=first.class_names,
-            name=first.name,
-            provenance=first.provenance,
-            latents=torch.cat([part.latents for part in parts]),
-            seed=seed,
-            index=torch.cat([part.index for part in parts]),
-            label_source=first.label_source,
-        )
+        return joined(list(self.stream(count, label=label, seed=seed, start=start)))
 
     def stream(self, count: int, *, label: int | None = None, seed: int = 0, start: int = 0) -> Iterator[Samples]:
         """`sample` in parts of at most 128 images, for more than memory holds."""

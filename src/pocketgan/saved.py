@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import platform
 from importlib.metadata import version
@@ -116,6 +117,15 @@ def load_weights(folder: Path, name: str, network: nn.Module, about: ModelFile) 
         network.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError) as error:
         raise PocketganError(f"{file} does not fit its model.json ({str(error).splitlines()[0]})") from error
+
+
+def weights_digest(network: nn.Module) -> str:
+    """The sha256 of a network's weights by name, shape and value, whatever file or folder they lie in."""
+    hasher = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        hasher.update(repr((name, str(tensor.dtype), list(tensor.shape))).encode())
+        hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return hasher.hexdigest()
 
 
 def save_state_dict(network: nn.Module, path: Path) -> None:

@@ -15,7 +15,7 @@ from soak.runs import Count
 
 def small_state() -> TrainState:
     """The state of a small pair with a moving average, before its first step."""
-    recipe = gan_recipe("mlp", {"nimg": 1000, "ema_nimg": 500, "latent_dim": 8})
+    recipe = gan_recipe("mlp", {"nimg": 1000, "ema_share": 0.2, "latent_dim": 8})
     return new_state(recipe, (1, 8, 8), 0, torch.device("cpu"))
 
 

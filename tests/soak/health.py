@@ -37,7 +37,7 @@ def not_finite(count: int, seed: int = 0) -> Count:
     for number in range(count):
         place = PLACES[number % len(PLACES)]
         name = chance.choice(("pocket", "mlp"))
-        recipe = gan_recipe(name, {"nimg": 16 * 8, "batch_size": 16, "ema_nimg": 500, "seed": number})
+        recipe = gan_recipe(name, {"nimg": 16 * 8, "batch_size": 16, "ema_share": 0.2, "seed": number})
         state = new_state(recipe, data.shape, 10, torch.device("cpu"))
         at = chance.randrange(1, 6)
         told: Trouble | None = None

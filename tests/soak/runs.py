@@ -36,7 +36,7 @@ def make_data(folder: Path) -> Path:
 
 def words(data: Path, out: Path, *more: object) -> tuple[object, ...]:
     """The command line of the small recipe, with a moving average so that all parts of a checkpoint are there."""
-    options = ("--nimg", STEPS * BATCH, "--batch-size", BATCH, "--ema-nimg", 500, "--device", "cpu")
+    options = ("--nimg", STEPS * BATCH, "--batch-size", BATCH, "--ema-share", 0.2, "--device", "cpu")
     return ("train", "mlp", "--data", data, "--out", out, *options, *more)
 
 

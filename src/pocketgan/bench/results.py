@@ -14,7 +14,7 @@ from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS
 from pocketgan.saved import holds, model_folder
 from pocketgan.training.events import read_events
 
-KEPT_FILES = ("scores.json", "summary.json", "events.jsonl", "timings.jsonl", "grid.png")
+KEPT_FILES = ("scores.json", "summary.json", "events.jsonl", "timings.jsonl", "grid.png", "scorecard/scorecard.json")
 
 ORIGINALS = {  # by recipe: the original's letter, and what its author reports
     "mlp": ("A", "no figures"),
@@ -50,6 +50,7 @@ def keep(run: Path, target: Path, *, generator: bool = True) -> Path:
             model.save(beside / "model")
         for name in KEPT_FILES:
             if (run / name).exists():
+                (beside / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(run / name, beside / name)
     return target
 

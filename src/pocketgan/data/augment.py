@@ -23,12 +23,42 @@ def rotate(images: Tensor, degrees: float, random: torch.Generator) -> Tensor:
     random
         Where the angles are drawn from.
     """
+    angles = _uniform(len(images), math.radians(degrees), random)
+    zero = torch.zeros_like(angles)
+    return _resampled(images, angles, torch.ones_like(angles), zero, zero, "nearest").to(torch.uint8)
+
+
+def jitter(images: Tensor, degrees: float, scale: float, shift: float, random: torch.Generator) -> Tensor:
+    """Turn, enlarge and shift each image by its own amounts, all uniform: bilinear, what lies outside is 0.
+
+    Parameters
+    ----------
+    images
+        uint8 ``[N, C, H, W]``.
+    degrees
+        Largest angle either way, 0 to 180.
+    scale
+        Largest relative change of size either way, 0 to 1.
+    shift
+        Largest shift in pixels along either axis, either way.
+    random
+        Where the amounts are drawn from.
+    """
     count, _, height, width = images.shape
-    angles = (torch.rand(count, generator=random) * 2 - 1) * math.radians(degrees)
-    cos, sin = angles.cos(), angles.sin()
-    zero = torch.zeros_like(cos)
+    angles, sizes = _uniform(count, math.radians(degrees), random), 1 + _uniform(count, scale, random)
+    right, down = _uniform(count, 2 * shift / width, random), _uniform(count, 2 * shift / height, random)
+    return _resampled(images, angles, 1 / sizes, right, down, "bilinear").round_().to(torch.uint8)
+
+
+def _uniform(count: int, most: float, random: torch.Generator) -> Tensor:
+    return (torch.rand(count, generator=random) * 2 - 1) * most
+
+
+def _resampled(images: Tensor, angles: Tensor, sizes: Tensor, right: Tensor, down: Tensor, mode: str) -> Tensor:
+    """Images ``[N, C, H, W]`` as floats, each read at turned, scaled and shifted places (radians, 1, half sides)."""
+    height, width = images.shape[2:]
+    cos, sin = angles.cos() * sizes, angles.sin() * sizes
     ratio = height / width  # affine_grid's axes run from -1 to 1 whatever the side, so a turn must undo the ratio
-    matrix = torch.stack([torch.stack([cos, sin * ratio, zero], 1), torch.stack([-sin / ratio, cos, zero], 1)], 1)
+    matrix = torch.stack([torch.stack([cos, sin * ratio, right], 1), torch.stack([-sin / ratio, cos, down], 1)], 1)
     places = F.affine_grid(matrix, list(images.shape), align_corners=False).to(images.device)
-    turned = F.grid_sample(images.float(), places, mode="nearest", padding_mode="zeros", align_corners=False)
-    return turned.to(torch.uint8)
+    return F.grid_sample(images.float(), places, mode=mode, padding_mode="zeros", align_corners=False)

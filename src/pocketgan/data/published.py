@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import platformdirs
-
+from pocketgan.core.cache import cache_folder
 from pocketgan.data.download import RemoteFile, fetch
 
 
@@ -57,7 +56,7 @@ def fetched(name: str, folder: Path | None = None) -> Path:
         A file could not be downloaded.
     """
     published = PUBLISHED[name]
-    place = (folder or platformdirs.user_cache_path("pocketgan", appauthor=False)) / name
+    place = (folder or cache_folder()) / name
     for file in published.files:
         fetch(file, published.mirrors, place)
     return place

@@ -74,3 +74,54 @@ class Linear224(nn.Module):
         large = F.interpolate(x, size=(224, 224), mode="bilinear", align_corners=False)
         logits: Tensor = self.linear(large.expand(-1, 3, -1, -1).flatten(1))
         return logits
+
+
+class Judge(nn.Module):
+    """Four 3x3 convolutions with BatchNorm (32; 64, 64; 96) over three pools, then 128 features and the classes.
+
+    What it computes before its last layer is the space in which image sets are compared.
+    """
+
+    FEATURES = 128
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.body = nn.Sequential(
+            *[*_normed(channels, 32), nn.MaxPool2d(2)],
+            *[*_normed(32, 64), *_normed(64, 64), nn.MaxPool2d(2)],
+            *[*_normed(64, 96), nn.MaxPool2d(2)],
+            *[nn.Flatten(), nn.Dropout(0.2), nn.Linear(96 * (height // 8) * (width // 8), self.FEATURES), nn.ReLU()],
+        )
+        self.head = nn.Linear(self.FEATURES, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images ``[B, C, H, W]`` to features ``[B, 128]``."""
+        features: Tensor = self.body(x)
+        return features
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+def _normed(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+class TSTRNetwork(nn.Module):
+    """The learner of `tstr`: conv 3x3 32, pool 2, conv 3x3 64, pool 2, 128 units, dropout 0.3."""
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.layers = nn.Sequential(
+            *[nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)],
+            *[nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)],
+            *[nn.Flatten(), nn.Linear(64 * (height // 4) * (width // 4), 128), nn.ReLU(), nn.Dropout(0.3)],
+            nn.Linear(128, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(x)
+        return logits

@@ -19,6 +19,8 @@ class RotateGenerator(Generator):
             *[nn.ConvTranspose2d(64, shape[0], 4, stride=2), nn.ReLU()],
         )
         normal_initialisation(self)
+        # a bias that begins below 0 leaves the last ReLU dead, without gradient; one above it, a grey background
+        nn.init.zeros_(self.layers[-2].get_parameter("bias"))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         images: Tensor = self.layers(z[:, :, None, None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -82,14 +83,14 @@ def normal_initialisation(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def small_initialisation(module: nn.Module) -> None:
-    """N(0, 0.02) for convolutions and linear layers, biases 0 (Radford et al. 2016); the rest keeps its own.
-
-    Small first logits keep the discriminator from winning before the generator has begun.
-    """
+def he_initialisation(module: nn.Module) -> None:
+    """N(0, 2 / inputs of one output) for convolutions and linear layers, biases 0 (He et al. 2015)."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, 0.0, 0.02)
+            inputs = layer.weight[0].numel()
+            if isinstance(layer, nn.ConvTranspose2d):  # an output pixel meets one in stride^2 of the kernel's places
+                inputs = layer.weight[:, 0].numel() // math.prod(layer.stride)
+            nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / inputs))
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

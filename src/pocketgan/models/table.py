@@ -11,7 +11,7 @@ from torch import nn
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE, PixelRange
 from pocketgan.core.randomness import seeded
-from pocketgan.models.classifiers import CNN, CNNDense, Linear224, MLPClassifier
+from pocketgan.models.classifiers import CNN, CNNDense, Judge, Linear224, MLPClassifier, TSTRNetwork
 from pocketgan.models.config import ModelConfig
 from pocketgan.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from pocketgan.models.dcgan_rotate import RotateDiscriminator, RotateGenerator
@@ -26,6 +26,7 @@ class Pair(NamedTuple):
     generator: Callable[..., Generator]  # (latent_dim, shape), and the number of classes if conditional
     discriminator: Callable[..., Discriminator]  # (shape), and the number of classes if conditional
     conditional: bool = False
+    names_classes: bool = False  # the discriminator gives class logits
     side_multiple: int = 1  # height and width must be multiples of this,
     side_exact: int | None = None  # or exactly this
     pixels: PixelRange = "signed"  # the range in which both networks see images
@@ -38,7 +39,8 @@ PAIRS: dict[str, Pair] = {
     "mlp-deep":     Pair(partial(MLPGenerator, hidden=(256, 512, 1024)),                   partial(MLPDiscriminator, hidden=(512, 256))),
     "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
     "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28, pixels="unit"),
-    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, side_multiple=4),
+    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, names_classes=True, side_multiple=4),
+    "pocket-free":  Pair(PocketGenerator,                                                  PocketDiscriminator, side_multiple=4),
 }
 # fmt: on
 
@@ -47,6 +49,8 @@ CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "mlp": MLPClassifier,
     "cnn-dense": CNNDense,
     "linear-224": Linear224,
+    "judge": Judge,
+    "tstr": TSTRNetwork,
 }
 SMALLEST_SIDE = {"cnn-dense": 10}  # pixels that a classifier needs, where it is more than `MIN_SIDE`
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pocketgan.core.config import Config
 
 
 class ObjectiveConfig(Config):
-    """The loss, named as in the table of `pocketgan.objectives.losses`, and how the two updates are ordered."""
+    """The loss, named as in the table of `pocketgan.objectives.losses`, what is added to it, and the updates' order."""
 
     loss: str = "bce"
     halves: Literal["sum", "mean"] = "sum"  # how the discriminator's losses on real and on fake images are joined
     updates: Literal["alternating", "simultaneous"] = "alternating"  # simultaneous: G learns from D as it was before
     fresh_latents: bool = False  # alternating only: draw new latents for the generator's update
+    r1: float = Field(default=0.0, ge=0)  # gamma of the gradient penalty on real images (Mescheder et al. 2018)
+    r1_every: int = Field(default=1, ge=1)  # steps from one such penalty to the next, each that much stronger (lazy)
+    class_weight: float = Field(default=0.0, ge=0)  # of naming the classes, for both players (Odena et al. 2017)
 
     @model_validator(mode="after")
-    def _fresh_only_if_alternating(self) -> ObjectiveConfig:
-        if self.fresh_latents and self.updates == "simultaneous":
-            raise ValueError("fresh_latents needs alternating updates: simultaneous ones share their fakes")
+    def _fits_the_updates(self) -> ObjectiveConfig:
+        if self.updates == "simultaneous":
+            given = {"fresh_latents": self.fresh_latents, "r1": self.r1, "class_weight": self.class_weight}
+            for name, value in given.items():
+                if value:
+                    raise ValueError(f"{name} needs alternating updates")
         return self

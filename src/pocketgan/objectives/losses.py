@@ -35,8 +35,24 @@ def bce_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return F.softplus(-fake_logits)
 
 
+def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """-log s(real - fake), half of it on each image of a pair: is the real one more real than its fake?
+
+    Jolicoeur-Martineau 2018, equation 4 (RpGAN); Huang et al. 2024 (R3GAN) for why it keeps modes. A conditional
+    pair's fakes carry the labels of the real images that they stand beside.
+    """
+    half = 0.5 * F.softplus(fake_logits - real_logits)
+    return half, half
+
+
+def relativistic_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-log s(fake - real). Jolicoeur-Martineau 2018, equation 5."""
+    return F.softplus(real_logits - fake_logits)
+
+
 LOSSES: dict[str, AdversarialLoss] = {
     "bce": AdversarialLoss(bce_discriminator, bce_generator),
+    "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator),
 }
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import write_text
 from pocketgan.report import charts, pictures, words
-from pocketgan.report.charts import NARROW, WIDE, Interval, Series
+from pocketgan.report.charts import WIDE, Interval, Series
+from pocketgan.report.page import ENLARGED_WIDTH, both_widths, render
 from pocketgan.report.reading import Run, Scores, Share, Unsure, read_run
+from pocketgan.report.scorecard import scorecard_content
 
 STRIP_ROWS = 8  # epochs shown one under the other
 FRAMES = 30  # epochs in the animation
-ENLARGED_WIDTH = 1440  # pixels; twice the column of the page, for dense screens
 MATRIX_CLASSES = 26  # with more, the confusions are told in words only
 
 
@@ -35,17 +35,8 @@ def write_report(run: Path) -> Path:
     """
     facts = read_run(Path(run))
     target = Path(run) / "report.html"
-    write_text(target, _page().render(_content(facts)))
+    write_text(target, render("page.html.j2", **_content(facts)))
     return target
-
-
-@cache
-def _page() -> Template:
-    loader = PackageLoader("pocketgan.report", "")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("page.html.j2")
 
 
 def _content(run: Run) -> dict[str, Any]:
@@ -55,6 +46,7 @@ def _content(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "model": run.model,
+        "scorecard": scorecard_content(run.scorecard) if run.scorecard else None,
         "scores": scores,
         "words": words,
         "labelled": bool(run.model.class_names),
@@ -70,12 +62,6 @@ def _content(run: Run) -> dict[str, Any]:
         "label_word": words.LABEL_WORDS.get(scores.s1.labels_from if scores.s1 else "", "label"),
         "accuracy_chart": _accuracy_chart(run),
     }
-
-
-def _both_widths(chart: Callable[..., Markup]) -> Markup:
-    """The chart drawn for a wide and for a narrow page, of which the style shows one."""
-    wide, narrow = chart(width=WIDE), chart(width=NARROW)
-    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(wide, narrow) if wide else wide
 
 
 def _errors_chart(scores: Scores) -> Markup:
@@ -103,7 +89,7 @@ def _errors_chart(scores: Scores) -> Markup:
     alt = "Shares read wrongly with 95% intervals. " + "; ".join(
         f"{row.name}: {row.text}, {row.range_text}" for row in rows
     )
-    return _both_widths(partial(charts.interval_chart, rows, alt=alt, x_label="share read wrongly"))
+    return both_widths(partial(charts.interval_chart, rows, alt=alt, x_label="share read wrongly"))
 
 
 def _losses_chart(run: Run) -> Markup:
@@ -113,7 +99,7 @@ def _losses_chart(run: Run) -> Markup:
     ]
     label = "loss, in nats" if run.recipe.objective.loss == "bce" else "loss"
     alt = words.loss_alt(run.losses) if run.losses else ""
-    return _both_widths(
+    return both_widths(
         partial(charts.line_chart, series, x_label="epoch", y_label=label, alt=alt, percent=False),
     )
 
@@ -127,7 +113,7 @@ def _accuracy_chart(run: Run) -> Markup:
     ]
     ends = ", ".join(f"{line.name} {100 * line.points[-1][1]:.2f}%" for line in series if line.points)
     alt = f"Line chart of the accuracy of C over {len(epochs)} epochs; in the last: {ends}."
-    return _both_widths(
+    return both_widths(
         partial(charts.line_chart, series, x_label="epoch", y_label="share read rightly", alt=alt, percent=True),
     )
 

@@ -8,11 +8,13 @@ the page carries a wide and a narrow drawing and shows the one that fits. All te
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from markupsafe import Markup
+
+from pocketgan.report import svg
 
 WIDE, NARROW = 720, 360  # widths in pixels
 LETTER = 7.0  # average width in pixels of a letter of the charts' 13-pixel text
@@ -71,25 +73,28 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, alt: str
     def y_of(y: float) -> float:
         return bottom - (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (bottom - top)
 
-    parts = [_text(0, 40, y_label, "muted")]
+    parts = [svg.text(0, 40, y_label, "muted")]
     for y, words in zip(y_ticks, tick_texts(y_ticks, percent), strict=True):
-        parts += [_line(left, y_of(y), right, y_of(y), "rule"), _text(left - 8, y_of(y) + 4, words, "muted", "end")]
-    parts += [_text(x_of(x), bottom + 20, f"{x:.0f}", "muted", "middle") for x in x_ticks]
-    parts.append(_text((left + right) / 2, height - 4, x_label, "muted", "middle"))
+        parts += [
+            svg.line(left, y_of(y), right, y_of(y), "rule"),
+            svg.text(left - 8, y_of(y) + 4, words, "muted", "end"),
+        ]
+    parts += [svg.text(x_of(x), bottom + 20, f"{x:.0f}", "muted", "middle") for x in x_ticks]
+    parts.append(svg.text((left + right) / 2, height - 4, x_label, "muted", "middle"))
     legend, ends = 0.0, spread([y_of(line.points[-1][1]) for line in series], 15)
     for line, end in zip(series, ends, strict=True):
         kind = "line accent" if line.accent else "line"
         places = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in line.points)
         parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, places))
         if len(line.points) <= FEW_POINTS:
-            parts += [_dot(x_of(x), y_of(y), 3, line.accent) for x, y in line.points]
+            parts += [svg.dot(x_of(x), y_of(y), 3, line.accent) for x, y in line.points]
         value = line.points[-1][1]
         words = f"{100 * value:.2f}%" if percent else f"{value:.2f}"
         words = f"{line.name} {words}" if named else words
-        parts.append(_text(x_of(line.points[-1][0]) + 8, end + 4, words, "accent" if line.accent else ""))
-        parts += [_line(legend, 10, legend + 20, 10, kind), _text(legend + 27, 14, line.name)]
+        parts.append(svg.text(x_of(line.points[-1][0]) + 8, end + 4, words, "accent" if line.accent else ""))
+        parts += [svg.line(legend, 10, legend + 20, 10, kind), svg.text(legend + 27, 14, line.name)]
         legend += 27 + LETTER * len(line.name) + 24
-    return _svg(parts, width, height, alt)
+    return svg.drawing(parts, width, height, alt)
 
 
 def interval_chart(rows: Sequence[Interval], *, alt: str, x_label: str, width: int) -> Markup:
@@ -105,20 +110,20 @@ def interval_chart(rows: Sequence[Interval], *, alt: str, x_label: str, width: i
 
     parts = []
     for tick, words in zip(ticks, tick_texts(ticks, percent=True), strict=True):
-        parts += [_line(x_of(tick), 0 if wide else 46, x_of(tick), bottom, "rule")]
-        parts += [_text(x_of(tick), bottom + 18, words, "muted", "middle")]
-    parts.append(_text((left + right) / 2, bottom + 40, x_label, "muted", "middle"))
+        parts += [svg.line(x_of(tick), 0 if wide else 46, x_of(tick), bottom, "rule")]
+        parts += [svg.text(x_of(tick), bottom + 18, words, "muted", "middle")]
+    parts.append(svg.text((left + right) / 2, bottom + 40, x_label, "muted", "middle"))
     for number, row in enumerate(rows):
         upper = number * step + (30 if wide else 14)
         middle = upper + (2 if wide else 42)
         kind = "accent" if row.accent else ""
-        parts += [_text(0, upper - 4, row.name, "strong"), _text(0, upper + 14, row.detail, "muted")]
-        parts += [_text(width, upper - 4, row.text, f"strong {kind}", "end")]
-        parts += [_text(width, upper + 14, row.range_text, "muted", "end")]
-        parts += [_line(x_of(row.low), middle, x_of(row.high), middle, f"bar {kind}")]
-        parts += [_line(x_of(end), middle - 6, x_of(end), middle + 6, f"line {kind}") for end in (row.low, row.high)]
-        parts += [_dot(x_of(row.value), middle, 6, row.accent)]
-    return _svg(parts, width, bottom + 46, alt)
+        parts += [svg.text(0, upper - 4, row.name, "strong"), svg.text(0, upper + 14, row.detail, "muted")]
+        parts += [svg.text(width, upper - 4, row.text, f"strong {kind}", "end")]
+        parts += [svg.text(width, upper + 14, row.range_text, "muted", "end")]
+        parts += [svg.line(x_of(row.low), middle, x_of(row.high), middle, f"bar {kind}")]
+        parts += [svg.line(x_of(end), middle - 6, x_of(end), middle + 6, f"line {kind}") for end in (row.low, row.high)]
+        parts += [svg.dot(x_of(row.value), middle, 6, row.accent)]
+    return svg.drawing(parts, width, bottom + 46, alt)
 
 
 def bar_chart(names: Sequence[str], counts: Sequence[int], *, alt: str, width: int = NARROW) -> Markup:
@@ -132,11 +137,11 @@ def bar_chart(names: Sequence[str], counts: Sequence[int], *, alt: str, width: i
     for row, (name, count) in enumerate(zip(shown, counts, strict=True)):
         end = left + count / most * (right - left)
         middle = row * step + step / 2
-        parts += [_text(left - 10, middle + 4.5, name, "", "end")]
-        parts += [_line(left, middle, end, middle, "column accent")] if count else []
-        parts += [_text(width, middle + 4.5, f"{count:,}", "" if count else "strong", "end")]
-    parts.append(_line(even, 0, even, step * len(counts), "dashed"))
-    return _svg(parts, width, step * len(counts), alt)
+        parts += [svg.text(left - 10, middle + 4.5, name, "", "end")]
+        parts += [svg.line(left, middle, end, middle, "column accent")] if count else []
+        parts += [svg.text(width, middle + 4.5, f"{count:,}", "" if count else "strong", "end")]
+    parts.append(svg.line(even, 0, even, step * len(counts), "dashed"))
+    return svg.drawing(parts, width, step * len(counts), alt)
 
 
 def confusion_heatmap(matrix: Sequence[Sequence[int]], names: Sequence[str], *, caption: str) -> Markup:
@@ -195,23 +200,3 @@ def spread(places: Sequence[float], distance: float) -> list[float]:
             moved[below] -= lack / 2
             moved[above] += lack / 2
     return moved
-
-
-def _svg(parts: Iterable[Markup], width: int, height: float, alt: str) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, alt, Markup("").join(parts)
-    )
-
-
-def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Markup:
-    mark = Markup('<text x="{:.1f}" y="{:.1f}" class="{}" text-anchor="{}">{}</text>')
-    return mark.format(x, y, kind.strip(), anchor, words)
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    return Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="{}"/>').format(x1, y1, x2, y2, kind)
-
-
-def _dot(x: float, y: float, radius: float, accent: bool) -> Markup:
-    kind = "dot accent" if accent else "dot"
-    return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{}" class="{}"/>').format(x, y, radius, kind)

@@ -1,4 +1,4 @@
-"""A run folder as typed facts. What is missing is None or empty; what is damaged is an error. Imports no torch."""
+"""A run folder as typed facts. What is missing is None or empty; what is damaged is an error."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import check_version, read_json
 from pocketgan.recipes import Recipe, read_recipe
+from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.training.events import read_events
 
 FORMAT_VERSION = 1  # of scores.json and model.json
 NEEDED = ("recipe.toml", "model/model.json")
+CARD_PICTURES = ("best", "worst", "unreal", "uncovered", "closest")  # of a scorecard's folder, as PNG
+
+Point = tuple[float, float, int]  # x, y, and the class that the judge reads
 
 
 class Part(BaseModel):
@@ -106,6 +110,23 @@ class LossEpoch(Part):
     loss_g: float | None = None
 
 
+class FeatureMap(Part):
+    """`map.json`: real images and fakes on two axes, and the share of real images' variance that these hold."""
+
+    share: float
+    real: list[Point]
+    fake: list[Point]
+
+
+@dataclass(frozen=True)
+class CardFolder:
+    """A scorecard with what lies beside it."""
+
+    card: Scorecard
+    map: FeatureMap | None
+    pictures: dict[str, Path]  # by the names of `CARD_PICTURES`
+
+
 @dataclass(frozen=True)
 class Run:
     """All that a report shows."""
@@ -116,6 +137,7 @@ class Run:
     model: ModelFacts
     classifier: ClassifierFacts | None
     scores: Scores | None
+    scorecard: CardFolder | None
     losses: list[LossEpoch]
     train_seconds: float | None
     images_per_second: float | None
@@ -158,12 +180,31 @@ def read_run(folder: Path) -> Run:
         model=model,
         classifier=_part(folder / "classifier/model.json", ClassifierFacts),
         scores=_part(folder / "scores.json", Scores),
+        scorecard=read_card_folder(folder / "scorecard"),
         losses=[_checked(losses, e, LossEpoch) for e in read_events(losses) if e.get("event") == "epoch"],
         train_seconds=_number(summary, "train_seconds") or seconds,
         images_per_second=_number(summary, "images_per_second") or speed,
         peak_memory_mb=_number(summary, "peak_memory_mb"),
         samples=dict(sorted(pictures.items())),
         grid=grid if grid.is_file() else None,
+    )
+
+
+def read_card_folder(folder: Path) -> CardFolder | None:
+    """Read a folder made by `evaluate`; None where it holds no scorecard.
+
+    Raises
+    ------
+    PocketganError
+        A file is damaged, or a newer version wrote it.
+    """
+    if not (folder / CARD).is_file():
+        return None
+    found = {name: folder / f"{name}.png" for name in CARD_PICTURES}
+    return CardFolder(
+        card=read_card(folder / CARD),
+        map=_part(folder / "map.json", FeatureMap),
+        pictures={name: path for name, path in found.items() if path.is_file()},
     )
 
 

@@ -1,8 +1,9 @@
-"""How a classifier learns: cross-entropy and Adam, epoch by epoch."""
+"""How a classifier learns: cross-entropy, epoch by epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -10,8 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketgan.core.pixels import to_floats
+from pocketgan.core.randomness import generator, seeded
+from pocketgan.data.augment import jitter
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.stream import BatchStream
+from pocketgan.models.layers import has
 from pocketgan.recipes import ClassifierRecipe
 
 TICK_STEPS = 25  # steps between two milestones inside an epoch
@@ -32,27 +36,47 @@ def train_classifier_steps(
 ) -> Iterator[Progress]:
     """Train `network` in place for the recipe's epochs, yielding every `TICK_STEPS` steps and at each epoch's end."""
     assert data.labels is not None, "a classifier needs labels"
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.lr, eps=recipe.eps, fused=True)
+    full, rest = divmod(len(data), recipe.batch_size)
+    steps = full if recipe.drop_last and full else full + (rest > 0)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.lr, eps=recipe.eps, weight_decay=recipe.weight_decay, fused=True
+    )
+    cycle = None
+    if recipe.one_cycle:
+        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.epochs * steps)
     stream = BatchStream(len(data), recipe.batch_size, recipe.seed)
-    steps = -(-len(data) // recipe.batch_size)
+    drops = has(network, nn.Dropout)
     network.train()
     nimg = 0
     for epoch in range(1, recipe.epochs + 1):
         sums = torch.zeros(2, dtype=torch.float64)
+        if recipe.drop_last:
+            nimg = (epoch - 1) * len(data)
         for step in range(1, steps + 1):
             rows = stream.rows(nimg)
             labels = data.labels[rows].to(device)
-            logits = network(images_for(data.images[rows], device))
+            with seeded(recipe.seed, "dropout", nimg) if drops else nullcontext():
+                logits = network(images_for(_learned_from(data.images[rows], recipe, nimg), device))
             loss = F.cross_entropy(logits, labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            if cycle is not None:
+                cycle.step()
             nimg += len(rows)
             hits = (logits.detach().argmax(1) == labels).float().mean()
             sums += torch.stack([loss.detach(), hits]).cpu().double()
             if step % TICK_STEPS == 0 or step == steps:
                 mean_loss, accuracy = (sums / step).tolist()
                 yield Progress(nimg, epoch, step == steps, mean_loss, accuracy)
+
+
+def _learned_from(images: Tensor, recipe: ClassifierRecipe, nimg: int) -> Tensor:
+    """A batch as the recipe wants it learned from, changed at random or as it is."""
+    if not (recipe.rotate or recipe.scale or recipe.shift):
+        return images
+    random = generator(recipe.seed, "jitter", nimg)
+    return jitter(images, recipe.rotate, recipe.scale, recipe.shift, random)
 
 
 def images_for(images: Tensor, device: torch.device) -> Tensor:

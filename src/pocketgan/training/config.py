@@ -29,7 +29,7 @@ class ScheduleConfig(Config):
     nimg: int | None = Field(default=None, gt=0)  # or in images,
     minutes: float | None = Field(default=None, gt=0)  # or in minutes, turned into nimg once at the start
     lr_hold: float = Field(default=1.0, ge=0, le=1)  # share of the budget at the full rate; then a line to 0
-    ema_nimg: float = Field(default=0.0, ge=0)  # half-life in images of the generator's moving average; 0: none
+    ema_share: float = Field(default=0.0, ge=0, le=1)  # half-life of the generator's moving average in budgets; 0: none
     until_good: bool = False  # stop earlier, at the epoch whose samples a guide reads as surely as real images
     guide: str = "guide"  # that guide: the shipped one for MNIST's digits, or the folder of a trained classifier
     sample_every: int = Field(default=5, ge=1)  # sample grids at epochs 1 to 5 and at every such epoch

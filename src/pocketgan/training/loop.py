@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.pixels import to_floats
@@ -15,8 +16,11 @@ from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.stream import BatchStream
+from pocketgan.models.layers import Critique
 from pocketgan.models.table import pair_of
-from pocketgan.objectives.losses import AdversarialLoss, loss_of
+from pocketgan.objectives.config import ObjectiveConfig
+from pocketgan.objectives.losses import loss_of
+from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
 from pocketgan.training.state import TrainState, update_ema
 
@@ -41,43 +45,57 @@ class Batch(NamedTuple):
     labels: Tensor | None  # [B]
     latents: Tensor  # [B, latent_dim]
     fresh_latents: Tensor  # [B, latent_dim], for the generator's own update; the same ones where it has none
+    penalised: bool = False  # whether the lazy gradient penalty is due
 
 
-def alternating_step(state: TrainState, batch: Batch, loss: AdversarialLoss, half: float) -> tuple[Tensor, Tensor]:
-    """The discriminator's update, then the generator's against the discriminator as it is after it."""
-    generator, discriminator = state.generator, state.discriminator
+def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig) -> tuple[Tensor, Tensor]:
+    """The discriminator's update, then the generator's against the discriminator as it is after it.
+
+    Returns both adversarial losses; what the objective adds to them is learned from and not returned.
+    """
+    generator, discriminator, loss = state.generator, state.discriminator, loss_of(objective.loss)
     fake = generator(batch.latents, batch.labels)
 
-    real_logits, fake_logits = _critique_both(state, batch, fake.detach())
-    on_real, on_fake = loss.discriminator(real_logits, fake_logits)
-    loss_d = half * (on_real.mean() + on_fake.mean())
+    real_critique, fake_critique = _critique_both(state, batch, fake.detach())
+    on_real, on_fake = loss.discriminator(real_critique.logits, fake_critique.logits)
+    loss_d = HALF[objective.halves] * (on_real.mean() + on_fake.mean())
+    total_d = loss_d
+    if objective.class_weight:
+        naming = _class_error(real_critique, batch.labels) + _class_error(fake_critique, batch.labels)
+        total_d = total_d + objective.class_weight * naming
+    if batch.penalised:
+        slopes = gradient_penalty(lambda images: discriminator(images, batch.labels).logits, batch.real)
+        total_d = total_d + objective.r1_every * objective.r1 / 2 * slopes.mean()
     state.optimizer_d.zero_grad()
-    loss_d.backward()
+    total_d.backward()
     state.optimizer_d.step()
 
     if batch.fresh_latents is not batch.latents:
         fake = generator(batch.fresh_latents, batch.labels)
-    discriminator.requires_grad_(
-        False
-    )  # saves its gradients, and keeps autocast from using weights cast before the step
-    fake_logits = discriminator(fake, batch.labels).logits.float()
-    loss_g = loss.generator(real_logits.detach(), fake_logits).mean()
+    # frozen, it saves its gradients, and autocast cannot use weights that it cast before the step
+    discriminator.requires_grad_(False)
+    fake_critique = _as_floats(discriminator(fake, batch.labels))
+    loss_g = loss.generator(real_critique.logits.detach(), fake_critique.logits).mean()
+    total_g = loss_g
+    if objective.class_weight:
+        total_g = total_g + objective.class_weight * _class_error(fake_critique, batch.labels)
     state.optimizer_g.zero_grad()
-    loss_g.backward()
+    total_g.backward()
     state.optimizer_g.step()
     discriminator.requires_grad_(True)
     return loss_d.detach(), loss_g.detach()
 
 
-def simultaneous_step(state: TrainState, batch: Batch, loss: AdversarialLoss, half: float) -> tuple[Tensor, Tensor]:
+def simultaneous_step(state: TrainState, batch: Batch, objective: ObjectiveConfig) -> tuple[Tensor, Tensor]:
     """Both updates from one pass over the same fakes, each against the other player as it was before."""
+    loss = loss_of(objective.loss)
     fake = state.generator(batch.latents, batch.labels)
     images = fake.detach().requires_grad_()
 
-    real_logits, fake_logits = _critique_both(state, batch, images)
-    on_real, on_fake = loss.discriminator(real_logits, fake_logits)
-    loss_d = half * (on_real.mean() + on_fake.mean())
-    loss_g = loss.generator(real_logits, fake_logits).mean()
+    real, made = _critique_both(state, batch, images)
+    on_real, on_fake = loss.discriminator(real.logits, made.logits)
+    loss_d = HALF[objective.halves] * (on_real.mean() + on_fake.mean())
+    loss_g = loss.generator(real.logits, made.logits).mean()
 
     (to_images,) = torch.autograd.grad(loss_g, images, retain_graph=True)
     state.optimizer_d.zero_grad()
@@ -90,17 +108,35 @@ def simultaneous_step(state: TrainState, batch: Batch, loss: AdversarialLoss, ha
 
 
 STEPS = {"alternating": alternating_step, "simultaneous": simultaneous_step}
+HALF = {"sum": 1.0, "mean": 0.5}
 
 
-def _critique_both(state: TrainState, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits of real and of fake images, in one pass where BatchNorm does not forbid it. float32 ``[B]`` each."""
+def _critique_both(state: TrainState, batch: Batch, fake: Tensor) -> tuple[Critique, Critique]:
+    """What the discriminator says of real and of fake images, in one pass where BatchNorm does not forbid it."""
     if state.splits_passes:
-        real_logits = state.discriminator(batch.real, batch.labels).logits
-        return real_logits.float(), state.discriminator(fake, batch.labels).logits.float()
+        real_critique = _as_floats(state.discriminator(batch.real, batch.labels))
+        return real_critique, _as_floats(state.discriminator(fake, batch.labels))
     labels = None if batch.labels is None else torch.cat([batch.labels, batch.labels])
-    logits = state.discriminator(torch.cat([batch.real, fake.to(batch.real.dtype)]), labels).logits.float()
-    real_logits, fake_logits = logits.chunk(2)
-    return real_logits, fake_logits
+    both = _as_floats(state.discriminator(torch.cat([batch.real, fake.to(batch.real.dtype)]), labels))
+    count = len(batch.real)
+    return _part(both, slice(count)), _part(both, slice(count, None))
+
+
+def _part(critique: Critique, rows: slice) -> Critique:
+    logits, features, class_logits = critique
+    return Critique(logits[rows], features[rows], None if class_logits is None else class_logits[rows])
+
+
+def _as_floats(critique: Critique) -> Critique:
+    """The same with logits in float32: what autocast multiplies in bf16 is not added up in it."""
+    classes = critique.class_logits
+    return critique._replace(logits=critique.logits.float(), class_logits=None if classes is None else classes.float())
+
+
+def _class_error(critique: Critique, labels: Tensor | None) -> Tensor:
+    assert critique.class_logits is not None, "`check_objective` lets no other pair through"
+    assert labels is not None
+    return F.cross_entropy(critique.class_logits, labels)
 
 
 def train_steps(
@@ -125,10 +161,8 @@ def train_steps(
     total = recipe.schedule.total_nimg(len(data))
     stream = BatchStream(len(data), recipe.schedule.batch_size, recipe.seed)
     step = STEPS[recipe.objective.updates]
-    loss = loss_of(recipe.objective.loss)
-    half = 1.0 if recipe.objective.halves == "sum" else 0.5
     size = recipe.schedule.batch_size
-    beta = ema_beta(size, recipe.schedule.ema_nimg) if state.ema is not None else 0.0
+    beta = ema_beta(size, recipe.schedule.ema_share * total) if state.ema is not None else 0.0
     bf16 = recipe.optimizer.precision == "bf16"
     state.generator.train()
     state.discriminator.train()
@@ -139,7 +173,7 @@ def train_steps(
         state.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
         drops = seeded(recipe.seed, "dropout", state.nimg) if state.drops else nullcontext()
         with drops, torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
-            loss_d, loss_g = step(state, batch, loss, half)
+            loss_d, loss_g = step(state, batch, recipe.objective)
         losses = torch.stack([loss_d, loss_g]).cpu().double()
         asked = after_step is not None and after_step(state, losses)
         update_ema(state, beta)
@@ -175,4 +209,5 @@ def _next_batch(state: TrainState, data: ImageSet, recipe: Recipe, stream: Batch
 
     latents = draw("training latents")
     fresh = recipe.objective.fresh_latents and recipe.objective.updates == "alternating"
-    return Batch(real, labels, latents, draw("fresh latents") if fresh else latents)
+    penalised = recipe.objective.r1 > 0 and state.nimg // len(rows) % recipe.objective.r1_every == 0
+    return Batch(real, labels, latents, draw("fresh latents") if fresh else latents, penalised)

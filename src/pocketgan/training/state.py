@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from pocketgan.core.errors import UsageError
 from pocketgan.models.layers import BATCH_NORMS, Discriminator, Generator, Shape, channels_last, has
-from pocketgan.models.table import build_pair
+from pocketgan.models.table import PAIRS, build_pair, pair_of
+from pocketgan.objectives.losses import loss_of
 from pocketgan.recipes import Recipe
 
 
@@ -42,6 +44,21 @@ class TrainState:
         return self.generator if self.ema is None else self.ema
 
 
+def check_objective(recipe: Recipe) -> None:
+    """Refuse an objective that there is not, or that the recipe's pair cannot learn.
+
+    Raises
+    ------
+    UsageError
+        The loss is unknown, or classes are to be named by a pair that names none.
+    """
+    loss_of(recipe.objective.loss)
+    architecture = recipe.model.architecture
+    if recipe.objective.class_weight and not pair_of(architecture).names_classes:
+        able = ", ".join(name for name, pair in PAIRS.items() if pair.names_classes)
+        raise UsageError(f"--class-weight: {architecture} names no classes; give 0, or a pair that does ({able})")
+
+
 def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) -> TrainState:
     """The state before the first step: weights drawn from the recipe's seed.
 
@@ -63,7 +80,7 @@ def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) 
         return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, eps=options.eps, fused=True)
 
     ema = None
-    if recipe.schedule.ema_nimg:
+    if recipe.schedule.ema_share:
         ema = copy.deepcopy(generator).requires_grad_(False).eval()
     return TrainState(
         generator=generator,

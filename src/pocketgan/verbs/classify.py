@@ -19,6 +19,7 @@ from pocketgan.core.files import PARTIAL, clear_errors, refuse_existing, write_t
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
+from pocketgan.data.sealed import learning_images
 from pocketgan.data.splits import choose_rows
 from pocketgan.metrics.labels import error_rate
 from pocketgan.model import Model
@@ -44,7 +45,7 @@ def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]
     PocketganError
         The test images have no labels, or other sizes or classes than those to learn from.
     """
-    learning = load_images(source, split)
+    learning = learning_images(source, split)
     if learning.labels is None:
         raise UsageError(f"{source} has no labels to learn from; put the images into one folder per class")
     test = _test_split(source, split) if learning.split != "all" else None

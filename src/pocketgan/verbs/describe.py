@@ -21,7 +21,6 @@ from pocketgan.core.errors import PocketganError
 from pocketgan.data.mnist import mnist
 from pocketgan.model import Model
 from pocketgan.models.layers import Shape
-from pocketgan.objectives.losses import LOSSES
 from pocketgan.recipes import Recipe
 from pocketgan.saved import holds
 from pocketgan.training.loop import STEPS, Batch
@@ -98,9 +97,15 @@ def training_flops(recipe: Recipe, shape: Shape, classes: int) -> int:
     latents = torch.zeros(size, recipe.model.latent_dim)
     fresh = torch.zeros_like(latents) if recipe.objective.fresh_latents else latents
     batch = Batch(torch.zeros(size, *shape), labels, latents, fresh)
-    with FlopCounterMode(display=False) as counter:
-        STEPS[recipe.objective.updates](state, batch, LOSSES[recipe.objective.loss], 1.0)
-    return int(counter.get_total_flops()) // size
+
+    def counted(penalised: bool) -> int:
+        with FlopCounterMode(display=False) as counter:
+            STEPS[recipe.objective.updates](state, batch._replace(penalised=penalised), recipe.objective)
+        return int(counter.get_total_flops())
+
+    plain = counted(False)
+    penalty = (counted(True) - plain) / recipe.objective.r1_every if recipe.objective.r1 else 0.0
+    return round((plain + penalty) / size)
 
 
 def matmul_speed(dtype: torch.dtype, side: int = 1024, seconds: float = 0.5) -> float:

@@ -10,6 +10,7 @@ from pocketgan.classifier import Classifier, guide_for
 from pocketgan.core.errors import UsageError
 from pocketgan.core.terminal import Display
 from pocketgan.export import export_samples
+from pocketgan.judge import refuse_judge
 from pocketgan.model import Model, Samples
 
 
@@ -92,6 +93,7 @@ def labelled(
         return parts
     if not isinstance(reader, Classifier):
         reader = Classifier.load(reader, str(model.device))
+    refuse_judge(reader, "--classifier")
     if reader.shape != model.shape:
         raise UsageError(f"the classifier reads images {list(reader.shape)}, the model makes {list(model.shape)}")
     return (_read(part, reader) for part in parts)

@@ -34,7 +34,8 @@ class Cost(NamedTuple):
 
 # fmt: off
 COSTS: dict[str, Cost] = {
-    "pocket":       Cost(  438_689, 839_393,  52.4,  2_800),
+    "pocket":       Cost(  513_444, 842_475,  80.3,  4_400),
+    "pocket-free":  Cost(  312_100, 837_345,  78.7,  4_400),
     "mlp":          Cost(  227_344, 226_761,   4.6, 29_000),
     "mlp-bn":       Cost(1_489_936, 533_505,  15.8, 10_000),
     "dcgan":        Cost(2_318_209, 212_865, 472.4,    790),
@@ -42,7 +43,10 @@ COSTS: dict[str, Cost] = {
     "dcgan-rotate": Cost(  747_841,  64_545,  67.5,  1_650),
 }
 # fmt: on
-CLASSIFIER_PARAMETERS = {"cnn": 45_458, "mlp": 535_818, "cnn-dense": 225_034, "linear-224": 1_505_290}  # counted too
+CLASSIFIER_PARAMETERS = {  # counted too
+    **{"cnn": 45_458, "mlp": 535_818, "cnn-dense": 225_034, "linear-224": 1_505_290},
+    **{"judge": 223_402, "tstr": 421_642},
+}
 
 
 def recipe_rows() -> list[dict[str, Any]]:

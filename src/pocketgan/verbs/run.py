@@ -17,13 +17,16 @@ from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import FakesWriter
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.load import load_images
+from pocketgan.data.sealed import learning_images
+from pocketgan.judge import refuse_judge
 from pocketgan.model import Model
 from pocketgan.models.table import SMALLEST_SIDE, check_images, pair_of
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.report import write_report
 from pocketgan.saved import holds, save_state_dict
+from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.verbs.classify import learning_and_test_sets, train_classifier
+from pocketgan.verbs.evaluate import evaluate
 from pocketgan.verbs.generate import labelled
 from pocketgan.verbs.score import FORMAT_VERSION, score_run, summary_of
 from pocketgan.verbs.train import train
@@ -39,7 +42,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     ),
     "generate": ("fakes", "grid.png", "guide"),
     "classify": ("classifier", "C.pkl"),
-    "score": ("scores.json", "summary.json"),
+    "score": ("scores.json", "summary.json", "scorecard"),
     "report": ("report.html",),
 }
 OUTDATES = {  # whose results are no longer true when a step is made again
@@ -130,8 +133,9 @@ def run(
             display.line("[4/5] counting S0 and S1")
             c = Classifier.load(folder, device)
             scores = score_run(folder, model, c, _reader(folder, model, c, display), display)
+        card = _card(folder, model, display)
         write_json(folder / "scores.json", {"format_version": FORMAT_VERSION, **scores})
-        write_json(folder / "summary.json", summary_of(folder, model, scores))
+        write_json(folder / "summary.json", summary_of(folder, model, scores, card))
     if "report" not in skip:
         display.line("[5/5] writing the report")
         write_report(folder)
@@ -143,7 +147,7 @@ def _check(
     folder: Path, wanted: Recipe, classifier: str | None, skip: Collection[str], old: Collection[str], device: str
 ) -> Classifier | ClassifierRecipe:
     """Refuse what cannot end well before anything is trained or thrown away; the classifier C or its recipe."""
-    data = load_images(wanted.data.source, wanted.data.split)
+    data = learning_images(wanted.data.source, wanted.data.split)
     check_images(wanted.model.architecture, data.shape, len(data.class_names))
     find_device(device)
     if wanted.schedule.until_good:
@@ -168,6 +172,7 @@ def _check(
     if not {"classify", "score"} <= set(skip):
         learning_and_test_sets(wanted.data.source, wanted.data.split)
     if isinstance(learner, Classifier):
+        refuse_judge(learner, f"--classifier {classifier}")
         if (learner.shape, learner.class_names) != (data.shape, data.class_names):
             raise UsageError(f"--classifier {classifier} reads other images or classes than {data.name} has")
         if not pair_of(wanted.model.architecture).conditional:
@@ -229,6 +234,17 @@ def _forget(folder: Path, steps: Collection[str]) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _card(folder: Path, model: Model, display: Display) -> Scorecard | None:
+    """The scorecard, in a folder of its own; None where these images cannot have one."""
+    if (folder / "scorecard").exists():  # a person's labels change nothing in it
+        return read_card(folder / "scorecard" / CARD)
+    try:
+        return evaluate(model, seed=model.recipe.seed, out=folder / "scorecard", quiet=display.quiet)
+    except UsageError as error:  # images that no judge knows, or too few of them
+        display.line(f"no scorecard: {error}")
+        return None
 
 
 def _classify(folder: Path, learner: Classifier | ClassifierRecipe, device: str, quiet: bool) -> None:

@@ -13,6 +13,7 @@ from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import FakeSet, read_fakes
 from pocketgan.metrics.labels import ErrorRate, confusion, error_rate, label_counts, least_sure
 from pocketgan.model import Model
+from pocketgan.scorecard.card import Scorecard
 from pocketgan.training.events import read_events
 from pocketgan.verbs.classify import learning_and_test_sets
 from pocketgan.verbs.generate import labelled
@@ -93,8 +94,8 @@ def _sources(fakes: FakeSet) -> str:
     return ", ".join(f"{name} ({fakes.label_source.count(name)})" for name in names)
 
 
-def summary_of(folder: Path, model: Model, scores: dict[str, Any]) -> dict[str, Any]:
-    """What `summary.json` holds: the main numbers, flat; without the errors where there are no scores."""
+def summary_of(folder: Path, model: Model, scores: dict[str, Any], card: Scorecard | None) -> dict[str, Any]:
+    """What `summary.json` holds: the main numbers, flat; without those that were not counted."""
     timings = read_events(folder / "timings.jsonl")
     last = timings[-1] if timings else {}
     summary: dict[str, Any] = {
@@ -108,6 +109,9 @@ def summary_of(folder: Path, model: Model, scores: dict[str, Any]) -> dict[str, 
         "parameters": model.facts["parameters"],
         **model.facts["made_with"],
     }
+    if card is not None:
+        summary |= {name: score.value for name, score in card.metrics.items()}
+        summary |= {"verdict": card.verdict, "judge": card.judge["version"]}
     if not scores:
         return summary
     for name, key in (("s0", "s0_{}"), ("s1", "s1_{}"), ("s1_10k", "s1_{}_10k")):

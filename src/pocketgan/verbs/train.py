@@ -14,16 +14,16 @@ from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import alone_in, clear_errors, refuse_existing
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.load import load_images
+from pocketgan.data.sealed import learning_images
+from pocketgan.judge import refuse_judge
 from pocketgan.model import Model
 from pocketgan.models.table import check_images
-from pocketgan.objectives.losses import loss_of
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
 from pocketgan.training.events import read_events
 from pocketgan.training.goodness import Goodness
 from pocketgan.training.health import Policy, Watch
 from pocketgan.training.loop import train_steps
-from pocketgan.training.state import new_state
+from pocketgan.training.state import check_objective, new_state
 from pocketgan.training.tensorboard import Board, check_installed
 from pocketgan.verbs.training import Training
 
@@ -85,7 +85,7 @@ def train(
     wanted = gan_recipe(recipe, options)
     policy = _policy(on_trouble)
     run, display = Path(out), Display(quiet)
-    data = load_images(wanted.data.source, wanted.data.split)
+    data = learning_images(wanted.data.source, wanted.data.split)
     check_images(wanted.model.architecture, data.shape, len(data.class_names))
     stored = _open_run(run, wanted, data)
     if stored is not None and _is_complete(run):
@@ -94,7 +94,7 @@ def train(
     if tensorboard:
         check_installed()
     place = find_device(device)
-    loss_of(wanted.objective.loss)
+    check_objective(wanted)
     final = stored or _decided(wanted, data, place)
     good = _goodness(final, data) if final.schedule.until_good else None
     guide = guide_for(data.shape, data.class_names, device)
@@ -196,6 +196,7 @@ def _decided(recipe: Recipe, data: ImageSet, device: torch.device) -> Recipe:
 
 def _goodness(recipe: Recipe, data: ImageSet) -> Goodness:
     guide = Classifier.load(recipe.schedule.guide)
+    refuse_judge(guide, f"--guide {recipe.schedule.guide}")
     if guide.shape != data.shape or (data.class_names and guide.class_names != data.class_names):
         raise UsageError(
             f"--until-good: the guide '{recipe.schedule.guide}' does not know these images; train one with "

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pocketgan.classifier import Classifier
 from pocketgan.core.devices import exactness
 from pocketgan.core.errors import UsageError
 from pocketgan.core.randomness import derive
@@ -20,7 +21,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.model import Model
 from pocketgan.models.layers import parameter_count
 from pocketgan.recipes import Recipe
-from pocketgan.saved import data_facts, made_with, save_state_dict
+from pocketgan.saved import data_facts, made_with, save_state_dict, weights_digest
 from pocketgan.training.checkpoint import checkpoints, is_good, load_newest, save_checkpoint
 from pocketgan.training.events import append_event, cut_events, read_events
 from pocketgan.training.goodness import COUNT, Goodness
@@ -234,6 +235,7 @@ class Training:
                 "discriminator": parameter_count(state.discriminator),
             },
             "data": data_facts(self.data),
+            "took_part": _took_part(self.recipe),
             "made_with": made_with(state.device),
         }
         return Model(state.sampler, state.discriminator, self.recipe, self.data.shape, self.data.class_names, facts)
@@ -251,6 +253,11 @@ def after_rollbacks(recipe: Recipe, count: int) -> Recipe:
             "optimizer": recipe.optimizer.model_copy(update=rates),
         }
     )
+
+
+def _took_part(recipe: Recipe) -> list[str]:
+    """Digests of the classifiers that selected; a judge among them must not score the model."""
+    return [weights_digest(Classifier.load(recipe.schedule.guide).network)] if recipe.schedule.until_good else []
 
 
 def _changes(state: TrainState) -> list[str]:

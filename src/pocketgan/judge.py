@@ -1,0 +1,122 @@
+"""The judge: the fixed classifier that scores. It never trains, selects or steers; those that do are guides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from pocketgan.classifier import Classifier
+from pocketgan.core.cache import cached
+from pocketgan.core.errors import UsageError
+from pocketgan.data.image_set import ImageSet
+from pocketgan.models.classifiers import Judge as JudgeNetwork
+from pocketgan.saved import weights_digest
+from pocketgan.training.classifiers import images_for
+
+JUDGE = "judge"  # the shipped one, of MNIST's digits
+VERSIONS = {"a2e1d9ec7b46648b0aa494248daf45cd827362c2aba536b1ae9383af437b84f9": "mnist-1"}  # shipped ones, by digest
+BATCH = 500
+
+
+class Reading(NamedTuple):
+    """What the judge makes of images: features float32 ``[N, 128]`` and class probabilities float32 ``[N, K]``."""
+
+    features: Tensor
+    probabilities: Tensor
+
+    @property
+    def labels(self) -> Tensor:
+        """The likeliest classes, int64 ``[N]``."""
+        return self.probabilities.argmax(1)
+
+
+class Judge:
+    """A classifier of the architecture ``judge``, bound to the images it learned from.
+
+    Attributes
+    ----------
+    classifier
+        The network with its classes and facts.
+    version
+        Name and number of a shipped one, such as ``mnist-1``, or ``own-`` and the beginning of the digest; scores of
+        different versions do not compare.
+    digest
+        The sha256 of its weights.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        if not isinstance(classifier.network, JudgeNetwork):
+            raise UsageError(
+                f"a judge has the architecture 'judge', not '{classifier.recipe.architecture}'; "
+                "make one with `pocketgan judge train`"
+            )
+        self.classifier = classifier
+        self.digest = weights_digest(classifier.network)
+        self.version = VERSIONS.get(self.digest, f"own-{self.digest[:8]}")
+
+    @classmethod
+    def load(cls, path: str | Path = JUDGE, device: str = "auto") -> Judge:
+        """The judge in a folder; without one, the shipped judge of MNIST's digits.
+
+        Raises
+        ------
+        UsageError
+            There is no classifier at this path, or it is none of the architecture ``judge``.
+        """
+        return cls(Classifier.load(path, device))
+
+    @torch.no_grad()
+    def read(self, images: Tensor, batch_size: int = BATCH) -> Reading:
+        """Features and class probabilities of uint8 ``[N, C, H, W]``.
+
+        Raises
+        ------
+        UsageError
+            The images have another shape than those it was trained on.
+        """
+        shape, network = self.classifier.shape, cast(JudgeNetwork, self.classifier.network)
+        if tuple(images.shape[1:]) != shape:
+            raise UsageError(
+                f"judge {self.version} reads images of shape {list(shape)}, not {list(images.shape[1:])}; "
+                "make one for these images with `pocketgan judge train`"
+            )
+        features, probabilities = [], []
+        for part in images.split(batch_size):
+            found = network.features(images_for(part, self.classifier.device))
+            features.append(found.cpu())
+            probabilities.append(network.head(found).softmax(1).cpu())
+        return Reading(torch.cat(features), torch.cat(probabilities))
+
+    def read_kept(self, images: ImageSet) -> Reading:
+        """`read`, computed once for each image set and then kept in the cache."""
+        key = f"reading {self.digest} {self.classifier.device.type} {images.digest}"
+        return Reading(**cached(key, lambda: self.read(images.images)._asdict()))
+
+    def refuse_if_took_part(self, digests: Collection[str], subject: str) -> None:
+        """Refuse to score what this very network helped to make.
+
+        Raises
+        ------
+        UsageError
+            Its digest is among those of the networks that trained, selected or labelled.
+        """
+        if self.digest in digests:
+            raise UsageError(
+                f"judge {self.version} took part in making {subject}, so it cannot score it; give another with --judge"
+            )
+
+
+def refuse_judge(classifier: Classifier, option: str) -> None:
+    """Refuse a guide, or a classifier C, that is the shipped judge: one network never both takes part and scores.
+
+    Raises
+    ------
+    UsageError
+        The weights are the judge's, whatever folder they came from.
+    """
+    if weights_digest(classifier.network) == Judge.load(device="cpu").digest:
+        raise UsageError(f"{option} is the shipped judge, which only scores; choose another classifier")

@@ -1,0 +1,153 @@
+"""The scorecard as a part of a run's report, and as a page of its own."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from pocketgan.core.errors import UsageError
+from pocketgan.core.files import write_text
+from pocketgan.report import pictures, scorecard_words, words
+from pocketgan.report.page import ENLARGED_WIDTH, both_widths, render
+from pocketgan.report.reading import CardFolder, read_card_folder
+from pocketgan.report.scorecard_charts import bar, feature_map, scale_of, track
+from pocketgan.scorecard.card import CARD, ClassFacts, Interval, Score, Scorecard
+from pocketgan.scorecard.comparison import title_of
+from pocketgan.scorecard.figures import METRICS, shown
+
+GROUPS = {  # headings of the table, and the metrics under each
+    "As a whole": ("fd_judge", "kd_judge"),
+    "Does each image look real?": ("precision", "density", "label_error"),
+    "Is there all the variety of real images?": (
+        *("recall", "coverage", "diversity", "diversity_least"),
+        *("label_kl", "classes_covered", "duplicates"),
+    ),
+    "Is anything copied?": ("copy_share", "copy_share_judge", "memorisation"),
+    "Plain looks": ("brightness", "sharpness", "offset_right", "offset_down"),
+    "What can a classifier learn from them?": ("tstr",),
+}
+LEAST_MISREAD_SHOWN = 0.05  # share that fills a bar where every class is below it
+
+
+class Measure(NamedTuple):
+    """One row of the table of metrics, in words, with its drawing."""
+
+    name: str
+    about: str
+    value: str
+    range: str
+    floor: str
+    floor_range: str
+    saturated: bool
+    track: Markup
+
+
+class ClassRow(NamedTuple):
+    """One row of the table of classes: each figure in words, over its bar."""
+
+    name: str
+    images: str
+    images_bar: Markup
+    misread: str | None
+    misread_bar: Markup
+    diversity: str | None
+    diversity_bar: Markup
+
+
+def write_scorecard_page(folder: str | Path) -> Path:
+    """Write `scorecard.html` into a folder made by `evaluate`: the scorecard and its pictures as one file.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no scorecard.
+    PocketganError
+        One of its files is damaged, or the page cannot be written.
+    """
+    found = read_card_folder(Path(folder))
+    if found is None:
+        raise UsageError(f"{folder} holds no {CARD}; give a folder made by `pocketgan evaluate --out`")
+    target = Path(folder) / "scorecard.html"
+    card = found.card
+    write_text(target, render("scorecard_page.html.j2", title=title_of(card), scorecard=scorecard_content(found)))
+    return target
+
+
+def scorecard_content(found: CardFolder) -> dict[str, Any]:
+    """All names that the scorecard's part of a page uses."""
+    card = found.card
+    return {
+        "card": card,
+        "title": title_of(card),
+        "groups": _groups(card),
+        "some_saturated": any(score.saturated for score in card.metrics.values()),
+        "classes": _class_rows(card.classes, card.subject.count),
+        "map": _map(found),
+        "map_share": f"{found.map.share:.0%}" if found.map else "",
+        "pictures": {
+            name: pictures.data_uri(pictures.png(pictures.enlarged(pictures.open_picture(path), ENLARGED_WIDTH)))
+            for name, path in found.pictures.items()
+        },
+        "facts": scorecard_words.scorecard_facts(card),
+    }
+
+
+def grouped(metrics: set[str]) -> list[tuple[str, list[str]]]:
+    """Headings with those of their metrics that are among the given; groups without any are left out."""
+    chosen = [(heading, [name for name in names if name in metrics]) for heading, names in GROUPS.items()]
+    return [(heading, names) for heading, names in chosen if names]
+
+
+def _groups(card: Scorecard) -> list[tuple[str, list[Measure]]]:
+    by_metric = {score.metric: (name, score) for name, score in card.metrics.items()}
+    about = {name: scorecard_words.about_metric(name) for name in by_metric}
+    if card.tstr is not None:
+        about["tstr"] += f". {scorecard_words.gap(card.tstr)}"
+    return [
+        (heading, [_measure(*by_metric[name], about[name]) for name in names])
+        for heading, names in grouped(set(by_metric))
+    ]
+
+
+def _measure(name: str, score: Score, about: str) -> Measure:
+    value, floor = shown(score.metric, score.value), shown(score.metric, score.floor.value)
+    ends, floor_ends = ends_of(score.metric, score), ends_of(score.metric, score.floor)
+    alt = f"{name}: {value}, {ends}; real images {floor}, {floor_ends}"
+    scale = scale_of(METRICS[score.metric].better, (score, score.floor))
+    drawn = track(score, score.floor, scale, alt=alt, accent=not score.saturated)
+    return Measure(name, about, value, ends, floor, floor_ends, score.saturated, drawn)
+
+
+def ends_of(metric: str, interval: Interval) -> str:
+    """The two ends of an interval in words."""
+    return f"{shown(metric, interval.low).removesuffix('%')} to {shown(metric, interval.high)}"
+
+
+def _class_rows(classes: list[ClassFacts], count: int) -> list[ClassRow]:
+    most = 1.04 * max((max(row.count, row.share * count) for row in classes), default=1.0)
+    misread = [row.misread / row.labelled if row.labelled and row.misread is not None else None for row in classes]
+    most_misread = max([LEAST_MISREAD_SHOWN, *(share or 0.0 for share in misread)])
+    widest = 1.04 * max([1.0, *(row.diversity or 0.0 for row in classes)])
+    return [
+        ClassRow(
+            name=row.name,
+            images=f"{row.count:,}",
+            images_bar=bar(row.count, most, mark=row.share * count),
+            misread=None if share is None else words.per_cent(share, row.labelled or 0),
+            misread_bar=bar(share or 0.0, most_misread),
+            diversity=None if row.diversity is None else f"{row.diversity:.2f}",
+            diversity_bar=bar(row.diversity or 0.0, widest, mark=1.0),
+        )
+        for row, share in zip(classes, misread, strict=True)
+    ]
+
+
+def _map(found: CardFolder) -> Markup:
+    if found.map is None:
+        return Markup("")
+    alt = f"Map of {len(found.map.real):,} real images and {len(found.map.fake):,} of {title_of(found.card)}."
+    names = [row.name for row in found.card.classes]
+    return both_widths(partial(feature_map, found.map, names, alt=alt))

@@ -1,0 +1,263 @@
+"""A scorecard: made from measures, written as JSON, read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pocketgan.core.cache import cached
+from pocketgan.core.config import complaint
+from pocketgan.core.errors import PocketganError
+from pocketgan.core.files import check_version, read_json
+from pocketgan.data.image_set import ImageSet
+from pocketgan.judge import Judge
+from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated
+from pocketgan.scorecard.measure import Measured, Progress, measure
+from pocketgan.scorecard.verdict import Facts, Fault, find_faults, verdict
+from pocketgan.scorecard.yardstick import Part, Yardstick, floor_sets, part_of, yardstick
+
+FORMAT_VERSION = 1
+CARD = "scorecard.json"
+FLOOR_SEED = 0
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Interval(_Record):
+    """A value and its 95 % interval; shares are fractions."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Score(Interval):
+    """One metric of the images beside real images' own; `saturated` where the two cannot be told apart."""
+
+    metric: str
+    floor: Interval
+    saturated: bool
+
+
+class SetFacts(_Record):
+    """Which images were looked at."""
+
+    name: str
+    digest: str
+    count: int
+
+
+class ClassFacts(_Record):
+    """One class: images read as it, the share it should have, its diversity, and how many were labelled so."""
+
+    name: str
+    count: int
+    share: float
+    diversity: float | None
+    labelled: int | None
+    misread: int | None
+
+
+class TstrFacts(_Record):
+    """What classifiers that learned from fakes read rightly of real images, by seed; the gap is real minus fake."""
+
+    count: int  # fakes learned from
+    test: str
+    classifier_seeds: list[int]
+    accuracies: list[float]
+    real_count: int
+    real_accuracies: list[float]
+    accuracy: Interval
+    real_accuracy: Interval
+    gap: Interval
+
+
+class FaultFacts(_Record):
+    """One fault, as in `verdict.Fault`."""
+
+    fault: str
+    metric: str
+    text: str
+
+
+class Scorecard(_Record):
+    """Everything that `scorecard.json` holds. `metrics` is by names with their protocol, such as ``fd_judge_10k``."""
+
+    format_version: Literal[1] = 1
+    subject: SetFacts
+    made_by: dict[str, Any]  # of a model: recipe, seed, sampling seed; empty for given images
+    labels: Literal["asked", "given", "none"]
+    reference: SetFacts
+    training: SetFacts
+    floor: SetFacts
+    judge: dict[str, str]  # version and digest
+    metrics: dict[str, Score]
+    classes: list[ClassFacts]
+    confusion: list[list[int]] | None
+    reference_copies: float
+    distinct: int
+    faults: list[FaultFacts]
+    verdict: str
+    tstr: TstrFacts | None = None
+
+    def with_tstr(self, facts: TstrFacts) -> Scorecard:
+        """The same card with `tstr` among its metrics; saturated where the paired gap to real images may be none."""
+        score = Score(
+            metric="tstr", floor=facts.real_accuracy, saturated=facts.gap.low <= 0, **facts.accuracy.model_dump()
+        )
+        return self.model_copy(update={"tstr": facts, "metrics": {"tstr": score, **self.metrics}})
+
+    def score(self, metric: str) -> Score | None:
+        """The score of a metric by its bare name, whatever N its protocol had; None where it was not measured."""
+        return next((score for score in self.metrics.values() if score.metric == metric), None)
+
+
+def read_card(path: Path) -> Scorecard:
+    """A scorecard from its file.
+
+    Raises
+    ------
+    PocketganError
+        It is missing, damaged, or a newer version wrote it.
+    """
+    content = read_json(path)
+    check_version(path, content, FORMAT_VERSION)
+    try:
+        return Scorecard.model_validate(content)
+    except ValidationError as error:
+        raise PocketganError(f"{path}, {complaint(error)}; it was changed by hand, make it again") from error
+
+
+class Floor(_Record):
+    """What fresh real images get by the same protocol."""
+
+    images: SetFacts
+    figures: dict[str, Figure]
+    diversities: list[float | None]
+
+
+def floor_of(
+    judge: Judge, reference: ImageSet, training: ImageSet, count: int, on_progress: Progress | None = None
+) -> Floor:
+    """Real images' own figures with `count` of them, computed once and kept in the cache."""
+    fresh, rest = floor_sets(reference, training)
+    chosen = fresh.rows(part_of(fresh, count, FLOOR_SEED))
+    kept_names = list(METRICS)
+
+    def make() -> dict[str, torch.Tensor]:
+        found = measure(yardstick(judge, reference, rest), Part(chosen, judge.read_kept(chosen)), False, on_progress)
+        figures = [found.figures.get(name, NOTHING) for name in kept_names]
+        return {
+            "figures": torch.tensor([[f.value, f.low, f.high] for f in figures], dtype=torch.float64),
+            "diversities": torch.tensor([torch.nan if d is None else d for d in found.diversities]),
+        }
+
+    key = f"floor {FORMAT_VERSION} {kept_names} {judge.digest} {reference.digest} {rest.digest} {chosen.digest}"
+    kept = cached(key, make)
+    figures = {name: Figure(*row.tolist()) for name, row in zip(kept_names, kept["figures"], strict=True)}
+    figures = {name: figure for name, figure in figures.items() if figure.value == figure.value}
+    diversities = [None if d != d else float(d) for d in kept["diversities"].tolist()]
+    return Floor(images=_set_facts(chosen), figures=figures, diversities=diversities)
+
+
+NOTHING = Figure(torch.nan, torch.nan, torch.nan)
+
+
+def make_card(
+    yard: Yardstick,
+    part: Part,
+    floor: Floor,
+    *,
+    balanced: bool = False,
+    made_by: dict[str, Any] | None = None,
+    on_progress: Progress | None = None,
+) -> tuple[Scorecard, Measured]:
+    """Score a set of images.
+
+    Parameters
+    ----------
+    yard
+        What they are measured against.
+    part
+        The images with the judge's reading.
+    floor
+        Of as many real images, from `floor_of`.
+    balanced
+        Whether a model was asked for each class equally often.
+    made_by
+        Of a model's images: its recipe and seeds.
+    """
+    found = measure(yard, part, balanced, on_progress)
+    names = part.images.class_names or yard.reference.images.class_names
+    training_labels = yard.training.images.labels
+    assert training_labels is not None, "a yardstick has labels"
+    if balanced:
+        shares = found.expected
+    else:
+        shares = (training_labels.bincount(minlength=len(names)).double() / len(training_labels)).tolist()
+    facts = Facts(
+        figures=found.figures,
+        floor=floor.figures,
+        class_names=names,
+        counts=found.counts,
+        shares=shares,
+        diversities=found.diversities,
+        real_diversities=floor.diversities,
+        confusion=found.confusion,
+        reference_copies=found.reference_copies,
+        distinct=found.distinct,
+    )
+    faults = find_faults(facts)
+    count = len(part)
+    labels: Literal["asked", "given", "none"] = "none" if part.images.labels is None else "given"
+    card = Scorecard(
+        subject=_set_facts(part.images),
+        made_by=made_by or {},
+        labels="asked" if balanced else labels,
+        reference=_set_facts(yard.reference.images),
+        training=_set_facts(yard.training.images),
+        floor=floor.images,
+        judge={"version": yard.judge.version, "digest": yard.judge.digest},
+        metrics={
+            protocol_name(name, count): _score(name, figure, floor.figures[name])
+            for name, figure in found.figures.items()
+            if name in floor.figures
+        },
+        classes=_classes(names, found, shares),
+        confusion=found.confusion,
+        reference_copies=found.reference_copies,
+        distinct=found.distinct,
+        faults=[_fault(fault) for fault in faults],
+        verdict=verdict(faults),
+    )
+    return card, found
+
+
+def _score(metric: str, figure: Figure, floor: Figure) -> Score:
+    at_floor = saturated(metric, figure, floor)
+    return Score(metric=metric, floor=Interval(**floor.as_dict()), saturated=at_floor, **figure.as_dict())
+
+
+def _fault(fault: Fault) -> FaultFacts:
+    return FaultFacts(fault=fault.fault, metric=fault.metric, text=fault.text)
+
+
+def _set_facts(images: ImageSet) -> SetFacts:
+    return SetFacts(name=images.name, digest=images.digest, count=len(images))
+
+
+def _classes(names: tuple[str, ...], found: Measured, shares: list[float]) -> list[ClassFacts]:
+    rows = []
+    for place, name in enumerate(names):
+        labelled = misread = None
+        if found.confusion is not None:
+            labelled = sum(found.confusion[place])
+            misread = labelled - found.confusion[place][place]
+        facts = {"count": found.counts[place], "share": shares[place], "diversity": found.diversities[place]}
+        rows.append(ClassFacts(name=name, labelled=labelled, misread=misread, **facts))
+    return rows

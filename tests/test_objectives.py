@@ -1,0 +1,174 @@
+"""Losses and penalties against closed forms, and the champion's step against a plain loop."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pocketgan.core.errors import UsageError
+from pocketgan.data.image_set import ImageSet
+from pocketgan.models.layers import Discriminator
+from pocketgan.models.table import PAIRS, build_pair
+from pocketgan.objectives.losses import LOSSES
+from pocketgan.objectives.penalties import gradient_penalty
+from pocketgan.recipes import GAN_PRESETS, gan_recipe
+from pocketgan.training.loop import Batch, alternating_step, train_steps
+from pocketgan.training.state import check_objective, new_state
+
+CPU = torch.device("cpu")
+SHAPE = (1, 28, 28)
+
+
+def random_images(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_relativistic_losses_are_bce_of_the_difference() -> None:
+    real, fake = torch.tensor([-3.0, 0.0, 200.0]), torch.tensor([-200.0, 0.5, 3.0])
+    loss = LOSSES["relativistic"]
+    expected = F.binary_cross_entropy_with_logits
+    ones, zeros = torch.ones(3), torch.zeros(3)
+    on_real, on_fake = loss.discriminator(real, fake)
+    assert torch.allclose(on_real + on_fake, expected(real - fake, ones, reduction="none"))
+    assert torch.allclose(loss.generator(real, fake), expected(real - fake, zeros, reduction="none"))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_pulls_the_players_apart(name: str) -> None:
+    real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
+    of_d = torch.autograd.grad(sum(part.sum() for part in LOSSES[name].discriminator(real, fake)), (real, fake))
+    (of_g,) = torch.autograd.grad(LOSSES[name].generator(real.detach(), fake).sum(), fake)
+    assert torch.all(of_d[0] < 0)  # descending, D raises its logit of a real image
+    assert torch.all(of_d[1] > 0)  # and lowers that of a fake,
+    assert torch.all(of_g < 0)  # which G raises
+
+
+def test_the_penalty_of_a_plane_is_its_slope_squared() -> None:
+    images = random_images(5)
+    slope = torch.linspace(-1, 1, images[0].numel()).view(SHAPE)
+    penalty = gradient_penalty(lambda x: (x * slope).sum((1, 2, 3)), images)
+    assert torch.allclose(penalty, slope.square().sum().expand(5))
+
+
+def test_the_penalty_of_a_bowl_is_four_times_the_images_own_length() -> None:
+    images = random_images(5)
+    penalty = gradient_penalty(lambda x: x.square().sum((1, 2, 3)), images)
+    assert torch.allclose(penalty, 4 * images.square().sum((1, 2, 3)))
+
+
+def test_the_penalty_of_a_network_has_the_gradient_that_differences_give() -> None:
+    _, discriminator = build_pair(GAN_PRESETS["pocket"].recipe.model, SHAPE, 10, seed=0)
+    discriminator.double()
+    images, labels = random_images(4).double(), torch.arange(4)
+
+    def penalty() -> torch.Tensor:
+        return gradient_penalty(lambda x: discriminator(x, labels).logits, images).mean()
+
+    weight = discriminator.get_parameter("down.weight")
+    (slope,) = torch.autograd.grad(penalty(), weight)
+    direction = torch.randn(weight.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with torch.no_grad():
+        start = weight.clone()
+        ends = []
+        for sign in (1, -1):
+            weight.copy_(start + sign * 1e-7 * direction)
+            with torch.enable_grad():
+                ends.append(penalty())
+    difference = (ends[0] - ends[1]) / 2e-7
+    assert difference.item() == pytest.approx((slope * direction).sum().item(), rel=1e-3)
+
+
+def test_the_champions_step_is_the_plain_loops() -> None:
+    recipe = gan_recipe("pocket", {"nimg": 8, "batch_size": 8, "precision": "fp32"})
+    ours, plain = (new_state(recipe, SHAPE, 10, CPU) for _ in range(2))
+    objective = recipe.objective
+    labels, latents = torch.arange(8), torch.randn(8, 64, generator=torch.Generator().manual_seed(1))
+    real = random_images(8)
+    alternating_step(ours, Batch(real, labels, latents, latents, penalised=True), objective)
+
+    fake = plain.generator(latents, labels)
+    real.requires_grad_()
+    on_real, on_fake = plain.discriminator(real, labels), plain.discriminator(fake.detach(), labels)
+    loss = -F.logsigmoid(on_real.logits - on_fake.logits).mean()
+    for critique in (on_real, on_fake):
+        loss = loss + objective.class_weight * F.nll_loss(critique.class_logits.log_softmax(1), labels)  # type: ignore[union-attr]
+    (slopes,) = torch.autograd.grad(on_real.logits.sum(), real, create_graph=True)
+    loss = loss + objective.r1_every * objective.r1 / 2 * slopes.flatten(1).norm(dim=1).square().mean()
+    loss.backward()
+    of_d = [parameter.grad.clone() for parameter in plain.discriminator.parameters()]  # type: ignore[union-attr]
+    plain.optimizer_d.step()
+    plain.optimizer_g.zero_grad()
+    on_fake = plain.discriminator(fake, labels)
+    loss = -F.logsigmoid(on_fake.logits - on_real.logits.detach()).mean()
+    loss = loss + objective.class_weight * F.cross_entropy(on_fake.class_logits, labels)  # type: ignore[arg-type]
+    loss.backward()
+    plain.optimizer_g.step()
+    of_g = [parameter.grad for parameter in plain.generator.parameters()]
+    for network, expected in ((ours.discriminator, of_d), (ours.generator, of_g)):
+        for parameter, gradient in zip(network.parameters(), expected, strict=True):
+            assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-6)  # type: ignore[arg-type]
+
+
+def test_the_lazy_penalty_falls_due_by_nimg(digits: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    due = []
+
+    def note(state: object, batch: Batch, objective: object) -> tuple[torch.Tensor, torch.Tensor]:
+        due.append(batch.penalised)
+        return torch.zeros(()), torch.zeros(())
+
+    monkeypatch.setitem(__import__("pocketgan.training.loop").training.loop.STEPS, "alternating", note)
+    recipe = gan_recipe("pocket", {"nimg": 7 * 32, "batch_size": 32, "r1_every": 3})
+    state = new_state(recipe, SHAPE, 10, CPU)
+    list(train_steps(state, digits, recipe))
+    assert due == [True, False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize("name", ["pocket", "pocket-free"])
+def test_the_default_pair_judges_each_image_alone(name: str) -> None:
+    _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
+    images = random_images(6)
+    labels = torch.arange(6) if PAIRS[name].conditional else None
+    together = discriminator(images, labels).logits
+    alone = [discriminator(images[i : i + 1], None if labels is None else labels[i : i + 1]).logits for i in range(6)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pocket", "pocket-free"])
+def test_logits_are_added_up_in_fp32_under_autocast(name: str) -> None:
+    _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
+    labels = torch.zeros(2, dtype=torch.int64) if PAIRS[name].conditional else None
+    with torch.autocast("cpu", torch.bfloat16):
+        assert discriminator(random_images(2), labels).logits.dtype == torch.float32
+
+
+def test_a_conditional_discriminator_looks_at_the_class() -> None:
+    _, discriminator = build_pair(GAN_PRESETS["pocket"].recipe.model, SHAPE, 10, seed=0)
+    image = random_images(1).expand(10, *SHAPE)
+    assert discriminator(image, torch.arange(10)).logits.unique().numel() == 10
+
+
+def names_classes(discriminator: Discriminator, conditional: bool) -> bool:
+    labels = torch.zeros(2, dtype=torch.int64) if conditional else None
+    return discriminator(random_images(2), labels).class_logits is not None
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_table_tells_which_pairs_name_classes(name: str) -> None:
+    _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
+    assert names_classes(discriminator, PAIRS[name].conditional) == PAIRS[name].names_classes
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "word"),
+    [
+        ("mlp", {"class_weight": 0.1}, "names no classes"),
+        ("pocket-free", {"class_weight": 0.1}, "names no classes"),
+        ("dcgan", {"r1": 0.1}, "alternating"),
+        ("pocket", {"updates": "simultaneous"}, "alternating"),
+        ("mlp", {"loss": "relativstic"}, "did you mean 'relativistic'"),
+    ],
+)
+def test_objectives_that_a_pair_cannot_learn_are_refused(name: str, options: dict[str, object], word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        check_objective(gan_recipe(name, options))

@@ -1,0 +1,319 @@
+"""The scorecard: known answers, refusals, the same digits each time. On a small set with a small judge of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pocketgan.classifier import Classifier
+from pocketgan.core.cache import VARIABLE, cache_folder, cached
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.data.image_set import ImageSet
+from pocketgan.data.mnist import mnist
+from pocketgan.judge import Judge, refuse_judge
+from pocketgan.model import Model
+from pocketgan.saved import SHIPPED
+from pocketgan.scorecard.card import CARD, Scorecard, read_card
+from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated, shown
+from pocketgan.scorecard.measure import class_spreads
+from pocketgan.scorecard.tstr import tstr
+from pocketgan.scorecard.verdict import Facts, find_faults, verdict
+from pocketgan.verbs.evaluate import evaluate
+from pocketgan.verbs.judge import train_judge
+from pocketgan.verbs.train import train
+
+PICTURES = ("closest.png", "best.png", "worst.png", "unreal.png", "map.json")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An NPZ of 2,000 digits to learn from and 500 to test on."""
+    rows = mnist("train").rows(torch.arange(2500))
+    assert rows.labels is not None
+    images, labels = rows.images[:, 0].numpy(), rows.labels.numpy()
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x_train=images[:2000], y_train=labels[:2000], x_test=images[2000:], y_test=labels[2000:])
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def small_judge(source: str, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    return train_judge(out=tmp_path_factory.mktemp("judge") / "own", source=source, epochs=6, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def fresh() -> ImageSet:
+    """Digits that neither the judge nor its test images hold."""
+    return replace(mnist("train").rows(torch.arange(3000, 3400)), name="fresh digits", split="all")
+
+
+def score(images: ImageSet | Model, source: str, judge: Judge) -> Scorecard:
+    where = {} if isinstance(images, Model) else {"trained_on": source}
+    return evaluate(images, judge=judge, quiet=True, **where)  # type: ignore[arg-type]
+
+
+def faults(card: Scorecard) -> set[str]:
+    return {fault.fault for fault in card.faults}
+
+
+def test_fresh_real_images_have_no_fault(source: str, small_judge: Judge, fresh: ImageSet) -> None:
+    card = score(fresh, source, small_judge)
+    assert not card.faults, card.verdict
+    assert card.verdict.startswith("No fault found")
+    assert set(card.metrics) == {protocol_name(name, 400) for name in METRICS} - {"tstr"}
+    assert card.judge == {"version": small_judge.version, "digest": small_judge.digest}
+    assert card.reference.count == 500
+    assert sum(one.count for one in card.classes) == 400
+
+
+def test_each_fault_is_named(source: str, small_judge: Judge, fresh: ImageSet) -> None:
+    assert fresh.labels is not None
+    learned = mnist("train").rows(torch.arange(400))
+    found = {
+        "copies": score(learned, source, small_judge),
+        "duplicates": score(fresh.rows(torch.arange(400) % 40), source, small_judge),
+        "labels": score(replace(fresh, labels=(fresh.labels + 1) % 10), source, small_judge),
+        "missing class": score(fresh.rows(fresh.labels != 1), source, small_judge),
+        "shift": score(replace(fresh, images=fresh.images.roll(3, 3)), source, small_judge),
+        "unreal": score(replace(fresh, images=255 - fresh.images), source, small_judge),
+    }
+    for fault, card in found.items():
+        assert fault in faults(card), f"{fault}: {card.verdict}"
+    assert "100% are copies of training images" in found["copies"].verdict
+    assert "only 40 of 400 images differ" in found["duplicates"].verdict.lower()
+    assert "class 1 is missing" in found["missing class"].verdict.lower()
+    assert "3.0 pixels right" in found["shift"].verdict
+    of_test = score(replace(mnist("train").rows(torch.arange(2000, 2400)), name="test"), source, small_judge)
+    assert of_test.reference_copies == 1
+    assert "copies of the images kept apart" in of_test.verdict
+
+
+def test_images_without_labels_have_no_label_error(source: str, small_judge: Judge, fresh: ImageSet) -> None:
+    card = score(replace(fresh, labels=None, class_names=()), source, small_judge)
+    assert card.score("label_error") is None
+    assert (card.labels, card.confusion) == ("none", None)
+    assert card.score("fd_judge") == score(fresh, source, small_judge).score("fd_judge")
+
+
+def test_tstr_joins_the_card(source: str, small_judge: Judge, fresh: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan.scorecard.tstr.SEEDS", (0, 1))
+    card = evaluate(fresh, trained_on=source, judge=small_judge, tstr=True, count=100, quiet=True)
+    score = card.score("tstr")
+    assert card.tstr is not None
+    assert score is not None
+    assert (card.tstr.count, card.tstr.real_count, card.tstr.classifier_seeds) == (400, 2000, [0, 1])
+    assert score.value == pytest.approx(np.mean(card.tstr.accuracies))
+    assert score.floor == card.tstr.real_accuracy
+    assert score.saturated == (card.tstr.gap.low <= 0)
+
+
+def test_two_runs_give_the_same_digits_and_a_card_reads_back(
+    source: str, small_judge: Judge, fresh: ImageSet, tmp_path: Path
+) -> None:
+    cards = [
+        evaluate(fresh, trained_on=source, judge=small_judge, count=300, out=tmp_path / name, quiet=True)
+        for name in ("one", "two")
+    ]
+    assert cards[0] == cards[1] == read_card(tmp_path / "one" / CARD)
+    assert cards[0].subject.count == 300
+    for name in (*PICTURES, CARD):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+    with pytest.raises(UsageError, match="exists already"):
+        evaluate(fresh, trained_on=source, judge=small_judge, out=tmp_path / "one", quiet=True)
+    content = json.loads((tmp_path / "one" / CARD).read_text())
+    (tmp_path / "one" / CARD).write_text(json.dumps({**content, "format_version": 99}))
+    with pytest.raises(PocketganError, match="newer than this pocketgan reads"):
+        read_card(tmp_path / "one" / CARD)
+    (tmp_path / "one" / CARD).write_text(json.dumps({**content, "metrics": 3}))
+    with pytest.raises(PocketganError, match="changed by hand"):
+        read_card(tmp_path / "one" / CARD)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_the_batch_size_changes_no_printed_digit(batch_size: int, small_judge: Judge, fresh: ImageSet) -> None:
+    usual, other = small_judge.read(fresh.images), small_judge.read(fresh.images, batch_size)
+    assert torch.allclose(usual.features, other.features, atol=1e-5)
+    assert torch.equal(usual.labels, other.labels)
+    from pocketgan.metrics.frechet import frechet_distance, moments
+
+    real = moments(small_judge.read(mnist("train").images[:300]).features)
+    printed = {shown("fd_judge", frechet_distance(real, moments(found.features))) for found in (usual, other)}
+    assert len(printed) == 1
+
+
+def test_a_model_is_scored_on_the_classes_it_was_asked_for(
+    source: str, small_judge: Judge, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("model")
+    conditional = train("pocket", out=folder / "pocket", source=source, nimg=1280, quiet=True)
+    card = score(conditional, source, small_judge)
+    assert card.labels == "asked"
+    assert card.made_by == {"recipe": "pocket", "seed": 0, "nimg": 1280, "sampling_seed": 0}
+    assert [one.share for one in card.classes] == pytest.approx([0.1] * 10)
+    assert card.training.count == 2000
+    assert card.faults, "ten steps make no digits"
+    free = train("mlp", out=folder / "mlp", source=source, nimg=200, quiet=True)
+    assert score(free, source, small_judge).labels == "none"
+    with pytest.raises(UsageError, match="--trained-on is for given images"):
+        evaluate(free, trained_on="fit", judge=small_judge, quiet=True)
+    with pytest.raises(UsageError, match="no labels for a classifier"):
+        evaluate(free, tstr=True, judge=small_judge, quiet=True)
+    free.facts["took_part"] = [small_judge.digest]
+    with pytest.raises(UsageError, match="took part in making mlp"):
+        score(free, source, small_judge)
+
+
+def test_what_cannot_be_scored_gets_one_line(source: str, small_judge: Judge, fresh: ImageSet, tmp_path: Path) -> None:
+    few, wide = fresh.rows(torch.arange(30)), replace(fresh, images=torch.cat([fresh.images] * 2, 3))
+    for subject, options, line in (
+        (few, {}, "at least 50"),
+        (wide, {}, "give --trained-on"),
+        (fresh, {"split": "val"}, "no validation images"),
+        (fresh, {"split": "training"}, "must be test or val"),
+    ):
+        with pytest.raises(UsageError, match=line):
+            evaluate(subject, **{"trained_on": source, "judge": small_judge, "quiet": True, **options})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="learned from `val` too"):
+        evaluate(fresh, trained_on="train", split="val", quiet=True)
+    with pytest.raises(UsageError, match="architecture 'judge', not 'cnn-dense'"):
+        Judge.load("guide")
+    pictures = tmp_path / "colours.npz"
+    generator = np.random.default_rng(0)
+    np.savez(pictures, images=generator.integers(0, 256, (300, 16, 16, 3), dtype=np.uint8), labels=np.arange(300) % 3)
+    with pytest.raises(UsageError, match="does not know the images or classes"):
+        evaluate(fresh, trained_on=str(pictures), judge=small_judge, quiet=True)
+
+
+def test_the_shipped_judge_is_what_it_says() -> None:
+    judge = Judge.load()
+    folder = SHIPPED / "judge"
+    assert judge.version == "mnist-1"
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 1_500_000
+    assert judge.classifier.recipe.split == "fit", "val must be unknown to it"
+    kept = judge.classifier.facts["test"]
+    assert (kept["name"], kept["count"]) == ("mnist/test", 10_000)
+    assert kept["error"] <= 0.005
+    test = mnist("test")
+    assert test.labels is not None
+    rows = torch.arange(0, 10_000, 5)
+    wrong = int((judge.read(test.images[rows]).labels != test.labels[rows]).sum())
+    assert wrong <= kept["errors"] <= 50
+
+
+def test_the_judge_neither_guides_nor_classifies(tmp_path: Path) -> None:
+    judge = Classifier.load("judge")
+    judge.save(tmp_path / "renamed")
+    with pytest.raises(UsageError, match="is the shipped judge, which only scores"):
+        refuse_judge(Classifier.load(tmp_path / "renamed"), "--classifier")
+    with pytest.raises(UsageError, match="is the shipped judge"):
+        train("mlp", out=tmp_path / "run", until_good=True, guide="judge", nimg=100, quiet=True)
+    refuse_judge(Classifier.load("guide"), "--classifier")
+
+
+def test_what_is_learned_from_must_not_hold_test_images(tmp_path: Path) -> None:
+    images = torch.cat([mnist("train").images[:60], mnist("test").images[7:9]])[:, 0].numpy()
+    np.savez(tmp_path / "mixed.npz", images=images, labels=np.arange(62) % 10)
+    for verb in (train, lambda *a, **k: train_judge(**k)):
+        with pytest.raises(
+            UsageError, match=r"2 images that are test images of mnist/test too \(the first is its image 60"
+        ):
+            verb("mlp", out=tmp_path / "out", source=str(tmp_path / "mixed.npz"), quiet=True)
+        assert not (tmp_path / "out").exists()
+    own = tmp_path / "own.npz"
+    y = np.arange(60) % 10
+    np.savez(own, x_train=images[:60], y_train=y, x_test=images[50:60], y_test=y[50:60])
+    with pytest.raises(UsageError, match="10 images that are test images"):
+        train("mlp", out=tmp_path / "out", source=str(own), quiet=True)
+
+
+def test_tstr_is_paired_and_knows_bad_labels(fresh: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan.scorecard.tstr.SEEDS", (0, 1))
+    real, test = mnist("train").rows(torch.arange(500)), mnist("train").rows(torch.arange(4000, 4300))
+    shares: list[float] = []
+    same = tstr(real, real, test, torch.device("cpu"), shares.append)
+    assert same["gap"] == {"value": 0, "low": 0, "high": 0}
+    assert same["accuracies"] == same["real_accuracies"]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1, abs=0.05)
+    assert fresh.labels is not None
+    wrong = tstr(replace(fresh, labels=(fresh.labels + 1) % 10), real, test, torch.device("cpu"))
+    assert wrong["real_accuracies"] == same["real_accuracies"]
+    assert wrong["gap"]["low"] > 0.3
+    assert wrong["accuracy"]["value"] + wrong["gap"]["value"] == pytest.approx(wrong["real_accuracy"]["value"])
+
+
+def test_a_damaged_cache_is_made_again_and_an_unwritable_one_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    calls: list[int] = []
+
+    def make() -> dict[str, torch.Tensor]:
+        calls.append(1)
+        return {"x": torch.arange(5.0)}
+
+    for _ in range(2):
+        assert cached("key", make)["x"].tolist() == [0, 1, 2, 3, 4]
+    assert len(calls) == 1
+    (file,) = cache_folder().iterdir()
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    assert cached("key", make)["x"].tolist() == [0, 1, 2, 3, 4]
+    assert len(calls) == 2
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "inside"))
+    assert cached("key", make)["x"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_spread_of_a_class_is_that_of_all_its_pairs() -> None:
+    points = torch.randn(80, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(80) % 3
+    for label, found in enumerate(class_spreads(points, labels, 4)[:3]):
+        members = points[labels == label]
+        pairs = torch.pdist(members)
+        assert found.item() == pytest.approx(pairs.square().mean().sqrt().item(), rel=1e-5)
+    assert class_spreads(points, labels, 4)[3] == 0
+
+
+def facts(**changes: object) -> Facts:
+    """Healthy ones, with changes."""
+    figure = {name: Figure(0.5, 0.49, 0.51) for name in METRICS}
+    base = Facts(figure, dict(figure), "abc", [100, 100, 100], [1 / 3] * 3, [1.0] * 3, [1.0] * 3, None, 0.0, 300)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_verdicts_in_words() -> None:
+    assert find_faults(facts()) == []
+    cases = {
+        "class c is missing": facts(counts=[150, 150, 0]),
+        "classes a and c are missing": facts(counts=[0, 300, 0]),
+        "class c has 20% of its share": facts(counts=[140, 140, 20]),
+        "classes a and b are swapped": facts(
+            figures={**facts().figures, "label_error": Figure(0.67, 0.6, 0.7)},
+            confusion=[[0, 100, 0], [100, 0, 0], [0, 0, 100]],
+        ),
+        "67% of the labels disagree": facts(
+            figures={**facts().figures, "label_error": Figure(0.67, 0.6, 0.7)},
+            confusion=[[34, 33, 33], [33, 34, 33], [33, 33, 34]],
+        ),
+        "look like nothing real": facts(figures={**facts().figures, "precision": Figure(0.1, 0.09, 0.11)}),
+        "1.0 pixels left": facts(figures={**facts().figures, "offset_right": Figure(-0.5, -0.51, -0.49)}),
+    }
+    for words, found in cases.items():
+        assert words in verdict(find_faults(found)).lower()
+    assert verdict(find_faults(cases["classes a and c are missing"])).startswith("Classes a and c are missing")
+
+
+def test_saturation_looks_at_the_better_side() -> None:
+    floor, above, below = Figure(1, 0.9, 1.1), Figure(2, 1.9, 2.1), Figure(0.1, 0, 0.2)
+    assert [saturated("fd_judge", figure, floor) for figure in (floor, above, below)] == [True, False, True]
+    assert [saturated("coverage", figure, floor) for figure in (floor, above, below)] == [True, True, False]
+    assert [saturated("sharpness", figure, floor) for figure in (floor, above, below)] == [True, False, False]
+    assert protocol_name("coverage", 10_000) == "coverage_k5_10k"
+    assert protocol_name("fd_judge", 2500) == "fd_judge_2500"
