@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,12 +124,14 @@ def test_the_lock_tells_who_holds_it_and_death_frees_it(tmp_path: Path) -> None:
             signal.pause()
 
     child = Child(hold, tmp_path / "err")
-    while not (tmp_path / "held").exists():
-        pass
-    with pytest.raises(UsageError, match=f"in use by process {child.pid} on .+ since 20"), alone_in(tmp_path):
-        pass
-    child.send(signal.SIGKILL)
-    child.wait()
+    try:
+        while not (tmp_path / "held").exists():
+            time.sleep(0.01)
+        with pytest.raises(UsageError, match=f"in use by process {child.pid} on .+ since 20"), alone_in(tmp_path):
+            pass
+    finally:
+        child.send(signal.SIGKILL)
+        child.wait()
     with alone_in(tmp_path):
         assert json.loads((tmp_path / ".lock-holder.json").read_text())["pid"] == os.getpid()
     assert not (tmp_path / ".lock-holder.json").exists()

@@ -26,7 +26,9 @@ SHARDS: dict[str, Callable[[Path], list[Count]]] = {
     "files": lambda folder: [mutants.of_kind(folder / name, name, 20_000) for name in FILES],
     "pickles": lambda folder: [*pickles.of_strangers(folder / "a"), pickles.damaged(folder / "b", 5_000)],
     "numbers": lambda folder: [health.not_finite(80)],
-    "collapses": lambda folder: health.collapses(10),
+    "constant": lambda folder: [health.collapses("constant G", 10)],
+    "ignored": lambda folder: [health.collapses("ignored z", 10)],
+    "rate": lambda folder: [health.collapses("D rate x 100", 10)],
     "healthy": lambda folder: [health.healthy(30)],
     "disk": lambda folder: [
         disk.at_every_operation(folder),

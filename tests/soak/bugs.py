@@ -15,7 +15,7 @@ class Bug(NamedTuple):
 
 
 FILES, CHECKPOINT, HEALTH = "core/files.py", "training/checkpoint.py", "training/health.py"
-TRAINING, DOWNLOAD, CHILD = "verbs/training.py", "data/download.py", "importer/child.py"
+TRAINING, DOWNLOAD, CHILD, FINITE = "verbs/training.py", "data/download.py", "importer/child.py", "training/finite.py"
 
 # fmt: off
 BUGS = [
@@ -48,7 +48,7 @@ BUGS = [
     Bug("signal not saved", TRAINING, "(stop.came is not None or self._save_is_due()):\n                    self._save()",
         "(stop.came is not None or self._save_is_due()):\n                    stop.obey()\n                    self._save()"),
     Bug("signal waits for a milestone", TRAINING, "return stop.came is not None or self._save_is_due()", "return False"),
-    Bug("NaN not looked for", HEALTH, "if not math.isfinite(sum(losses.tolist()) + vectors) or not _finite(self.taken):",
+    Bug("NaN not looked for", FINITE, "if not math.isfinite(sum(losses.tolist()) + vectors) or not _finite(self.taken):",
         "if False:"),
     Bug("NaN looked for after the average", "training/loop.py",
         "        asked = after_step is not None and after_step(state, losses)\n        update_ema(state, beta)\n",
@@ -56,8 +56,8 @@ BUGS = [
     Bug("moments not looked at", TRAINING, "        self.finite.everything()\n        save_checkpoint", "        save_checkpoint"),
     Bug("collapse not looked for", HEALTH, "if share < BOUNDS[kind].alarm}", "if share < 0}"),
     Bug("warm-up forgotten", HEALTH, "        if not state.armed:\n", "        if False:\n"),
-    Bug("rollback keeps the seed", TRAINING, '"seed": derive(recipe.seed, "rollback", count),', '"seed": recipe.seed,'),
-    Bug("trouble exits like any error", HEALTH, "    exit_code = 3\n", "    exit_code = 1\n"),
+    Bug("rollback keeps the seed", "training/rollback.py", '"seed": derive(recipe.seed, "rollback", count),', '"seed": recipe.seed,'),
+    Bug("trouble exits like any error", FINITE, "    exit_code = 3\n", "    exit_code = 1\n"),
     Bug("unsafe loader", CHILD, 'torch.load(file, map_location="cpu", weights_only=True)',
         'torch.load(file, map_location="cpu", weights_only=False)'),
     Bug("nothing forbidden in the child", CHILD, "        if loading:\n", "        if False:\n"),

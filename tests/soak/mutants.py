@@ -22,6 +22,7 @@ from PIL import Image
 from pocketgan.core.errors import PocketganError
 from pocketgan.data.idx import idx_header
 from pocketgan.data.load import load_images
+from pocketgan.data.pictures import read_picture
 from pocketgan.importer.tensors import read_tensors
 from pocketgan.recipes import GAN_PRESETS, gan_recipe, recipe_toml
 from soak.runs import Count
@@ -70,7 +71,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
     return {
         "IDX and gzip": Kind(_idx(), load_images),
         "NPZ and NPY": Kind(_arrays(), load_images),
-        "PNG and JPEG": Kind(_pictures(), _read_picture),
+        "PNG and JPEG": Kind(_pictures(), read_picture),
         "TOML": Kind([recipe_toml(preset.recipe).encode() for preset in GAN_PRESETS.values()], _read_toml, "file.toml"),
         "safetensors": Kind(_safetensors(), read_tensors),
         "metadata.csv": Kind(_tables(), _read_table, "csv/metadata.csv"),
@@ -237,12 +238,6 @@ def _tables() -> list[bytes]:
             writer.writerow([f"{number}.png", "cat" if number % 2 else "dog"][: len(names)])
         made.append(buffer.getvalue().encode())
     return made
-
-
-def _read_picture(path: Path) -> Any:
-    from pocketgan.data.pictures import read_picture
-
-    return read_picture(path)
 
 
 def _read_toml(path: Path) -> Any:

@@ -30,22 +30,15 @@ def caught(folder: Path, bugs: list[Bug] = BUGS) -> Count:
             failed.append(f"{bug.name}: its place is not in {bug.file} once")
             continue
         file.write_text(text.replace(bug.old, bug.new))
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-x",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--catches",
-            bug.name,
-            str(TESTS),
-        ]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--catches", bug.name]
         environment = {**os.environ, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=TESTS.parent)
-        print(f"planted: {bug.name}: {(done.stdout.splitlines() or ['?'])[-1]}", file=sys.stderr, flush=True)
-        if done.returncode != FAILED:
-            failed.append(f"{bug.name}: pytest ends with {done.returncode}: {done.stdout[-300:]}")
+        log = place / "log"
+        with log.open("w") as stream:  # and no pipe: a child that a failed test forgot would hold it open
+            code = subprocess.run(
+                [*command, str(TESTS)], stdout=stream, stderr=stream, env=environment, check=False, cwd=TESTS.parent
+            ).returncode
+        print(f"planted: {bug.name}: {'caught' if code == FAILED else 'MISSED'}", file=sys.stderr, flush=True)
+        if code != FAILED:
+            failed.append(f"{bug.name}: pytest ends with {code}: {log.read_text()[-300:]}")
         shutil.rmtree(place)
     return Count("planted bugs, each caught by the tests marked for it", len(bugs), failed)

@@ -1,6 +1,5 @@
-"""The health watch: what is not finite is seen in the step where it happens, a collapse within 500 steps.
+"""The health watch: a collapse, or a discriminator that has won, is told of within 500 steps.
 
-Two watches. `FiniteCheck` runs after every step, before the moving average takes what the step made.
 `Watch.look` runs every `LOOK_STEPS` steps on fixed latents and fixed real images. Healthy trainings of the classroom
 recipes look collapsed for a tenth to a third of their budget, so an alarm of collapse needs a generator that has once
 been varied, or a third of the budget behind it (docs/decisions/0008). What is seen, and when, is a function of the run
@@ -9,20 +8,19 @@ alone; what the watch remembers is kept in the checkpoint.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from pocketgan.core.errors import PocketganError
 from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_bytes, to_floats
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.table import pair_of
 from pocketgan.recipes import Recipe
+from pocketgan.training.finite import Trouble
 from pocketgan.training.state import TrainState
 
 Policy = Literal["stop", "rollback", "warn"]
@@ -34,7 +32,6 @@ WARM_UP_SHARE = 1 / 3  # of the budget, after which a generator that was never v
 IMAGES = 32  # fixed latents, and fixed real images
 GROUPS = 8  # classes among them, where the pair is conditional
 
-PLAYERS = ("discriminator", "generator")  # in the order of the losses
 NEAR = 0.02  # two images are near-duplicates if their pixels differ by less than this share of the range (RMS)
 ACCURACY = 0.95  # share of pairs of a real and a fake image that a discriminator which has won tells apart,
 SURE = 40.0  # by this mean distance of their logits or more (the odds are 1e17),
@@ -54,109 +51,6 @@ BOUNDS = {
     "classes": Bounds(alarm=0.2, varied=0.5),  # exp(entropy) of the classes that a guide reads
     "spread": Bounds(alarm=0.2, varied=0.4),  # mean distance of two images' coarse features, where there is no guide
 }
-
-REMEDIES = {
-    "not finite": "try lower rates (--lr-g, --lr-d), or --precision fp32",
-    "variety": "try another --seed, or a lower --lr-d",
-    "distinct": "try another --seed, or a lower --lr-d",
-    "classes": "try another --seed, a conditional recipe (pocket), or a lower --lr-d",
-    "spread": "try another --seed, or a lower --lr-d",
-    "discriminator has won": "try a lower --lr-d",
-}
-
-
-class TroubleError(PocketganError):
-    """The training is in trouble and the policy is not to go on."""
-
-    exit_code = 3
-
-    def __init__(self, trouble: Trouble, after: str = "") -> None:
-        super().__init__(f"{after}{trouble}")
-        self.trouble = trouble
-
-
-class Trouble(NamedTuple):
-    """What the watch saw."""
-
-    kind: str  # a key of `REMEDIES`
-    nimg: int  # where the training stood
-    words: str
-
-    def __str__(self) -> str:
-        return f"at nimg {self.nimg} {self.words}; {REMEDIES[self.kind]}"
-
-
-class FiniteCheck:
-    """Sees what is NaN or infinite (or so large that its norm is) in the networks of one `state`.
-
-    To read every weight after every step would cost up to a tenth of a small step. What a training itself brings forth
-    passes through the losses, or through the gradient at some layer's output, of which the gradient of that layer's
-    bias or scale is the sum, and Adam makes NaN of a weight whose gradient is not finite: so the losses and all vectors
-    are read after every step, and all weights where a moving average would take them. (Without an average, a single NaN
-    in a matrix, as a fault of memory would make it, shows in the next step's losses.) `everything` is read before a
-    checkpoint, a sample or a model is made.
-    """
-
-    def __init__(self, state: TrainState) -> None:
-        self.state = state
-        parameters = [*state.discriminator.parameters(), *state.generator.parameters()]
-        self.short = [parameter.detach() for parameter in parameters if parameter.ndim == 1]
-        self.taken = [] if state.ema is None else [*_floating(state.generator), *_floating(state.discriminator)]
-
-    def after_step(self, losses: Tensor) -> None:
-        """Read the losses ``[2]`` (discriminator, generator) and what a step may have spoilt.
-
-        Raises
-        ------
-        TroubleError
-            Something is not finite.
-        """
-        vectors = float(torch.cat(self.short).sum()) if self.short else 0.0  # few calls: their overhead is the cost
-        if not math.isfinite(sum(losses.tolist()) + vectors) or not _finite(self.taken):
-            self._tell(losses)
-
-    def everything(self) -> None:
-        """Read all weights, buffers, gradients and optimisers' moments, and the average's weights.
-
-        Raises
-        ------
-        TroubleError
-            Something is not finite.
-        """
-        if not all(_finite(tensors) for tensors in self._parts().values()):
-            self._tell(torch.zeros(2))
-
-    def _parts(self) -> dict[str, list[Tensor]]:
-        state = self.state
-        parts: dict[str, list[Tensor]] = {}
-        for name, network, optimizer in (
-            ("discriminator", state.discriminator, state.optimizer_d),
-            ("generator", state.generator, state.optimizer_g),
-        ):
-            gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-            parts[f"the {name}'s gradient"] = gradients
-            parts[f"a moment of the {name}'s optimiser"] = [
-                value for values in optimizer.state.values() for value in values.values()
-            ]
-            parts[f"a weight of the {name}"] = _floating(network)
-        if state.ema is not None:
-            parts["a weight of the moving average"] = _floating(state.ema)
-        return parts
-
-    def _tell(self, losses: Tensor) -> NoReturn:
-        bad = [f"the {name}'s loss" for name, loss in zip(PLAYERS, losses.isfinite(), strict=True) if not loss]
-        bad += [name for name, tensors in self._parts().items() if not _finite(tensors)]
-        raise TroubleError(
-            Trouble("not finite", self.state.nimg, f"a number stopped being finite: {', '.join(bad[:3])}")
-        )
-
-
-def _floating(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters(), *(buffer for buffer in network.buffers() if buffer.is_floating_point())]
-
-
-def _finite(tensors: list[Tensor]) -> bool:
-    return not tensors or bool(torch.stack(torch._foreach_norm(tensors)).sum().isfinite())
 
 
 class Watch:

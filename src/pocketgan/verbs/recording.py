@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pocketgan.core.devices import peak_memory_mb
@@ -67,6 +69,16 @@ def samples_of(model: Model, state: TrainState, count: int) -> Samples:
     samples = model.sample(count, seed=model.recipe.seed)
     state.generator.train()
     return samples
+
+
+def timed(milestones: Iterator[Milestone]) -> Iterator[tuple[Milestone, float]]:
+    """Each milestone with the seconds of training that led to it; what the caller does between is not counted."""
+    while True:
+        began = time.perf_counter()
+        milestone = next(milestones, None)
+        if milestone is None:
+            return
+        yield milestone, time.perf_counter() - began
 
 
 def _finite(loss: float) -> float | None:

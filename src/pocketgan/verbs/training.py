@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from torch import Tensor
 from pocketgan.classifier import Classifier
 from pocketgan.core.devices import exactness
 from pocketgan.core.errors import UsageError
-from pocketgan.core.randomness import derive
 from pocketgan.core.signals import Stop, held_back
 from pocketgan.core.terminal import Bar, Display
 from pocketgan.data.image_set import ImageSet
@@ -24,16 +22,16 @@ from pocketgan.recipes import Recipe
 from pocketgan.saved import data_facts, made_with, save_state_dict, weights_digest
 from pocketgan.training.checkpoint import checkpoints, is_good, load_newest, save_checkpoint
 from pocketgan.training.events import append_event, cut_events, read_events
+from pocketgan.training.finite import FiniteCheck, Trouble, TroubleError
 from pocketgan.training.goodness import COUNT, Goodness
-from pocketgan.training.health import FiniteCheck, Policy, Trouble, TroubleError, Watch
+from pocketgan.training.health import Policy, Watch
 from pocketgan.training.loop import Milestone, train_steps
+from pocketgan.training.rollback import ROLLBACKS, after_rollbacks
 from pocketgan.training.state import TrainState, new_state
 from pocketgan.training.tensorboard import Board
-from pocketgan.verbs.recording import draw_samples, log_epoch, samples_of, wants_samples
+from pocketgan.verbs.recording import draw_samples, log_epoch, samples_of, timed, wants_samples
 
 CHECKPOINT_SECONDS = 10.0  # at most this much training, and the step that runs then, is lost with a kill
-ROLLBACKS = 3  # at most
-ROLLBACK_RATE = 0.5  # share of the learning rates that each of them leaves
 
 
 @dataclass
@@ -133,7 +131,7 @@ class Training:
 
         steps = train_steps(self.state, self.data, after_rollbacks(self.recipe, self._rollbacks()), after_step)
         with self.display.bar(f"training {self.recipe.name}", total) as bar:
-            for milestone, spent in _timed(steps):
+            for milestone, spent in timed(steps):
                 self.state.seconds += spent
                 self._show(milestone, epochs, bar)
                 if self.watch.due(self.state):
@@ -241,20 +239,6 @@ class Training:
         return Model(state.sampler, state.discriminator, self.recipe, self.data.shape, self.data.class_names, facts)
 
 
-def after_rollbacks(recipe: Recipe, count: int) -> Recipe:
-    """The recipe that a training goes on with after `count` rollbacks: another seed, lower rates, the same budget."""
-    if count == 0:
-        return recipe
-    share = ROLLBACK_RATE**count
-    rates = {"lr_g": recipe.optimizer.lr_g * share, "lr_d": recipe.optimizer.lr_d * share}
-    return recipe.model_copy(
-        update={
-            "seed": derive(recipe.seed, "rollback", count),
-            "optimizer": recipe.optimizer.model_copy(update=rates),
-        }
-    )
-
-
 def _took_part(recipe: Recipe) -> list[str]:
     """Digests of the classifiers that selected; a judge among them must not score the model."""
     return [weights_digest(Classifier.load(recipe.schedule.guide).network)] if recipe.schedule.until_good else []
@@ -270,13 +254,3 @@ def _changes(state: TrainState) -> list[str]:
 
 def _event(name: str, trouble: Trouble) -> dict[str, str | int]:
     return {"event": name, "nimg": trouble.nimg, "kind": trouble.kind, "words": trouble.words}
-
-
-def _timed(milestones: Iterator[Milestone]) -> Iterator[tuple[Milestone, float]]:
-    """Each milestone with the seconds of training that led to it; what the caller does between is not counted."""
-    while True:
-        began = time.perf_counter()
-        milestone = next(milestones, None)
-        if milestone is None:
-            return
-        yield milestone, time.perf_counter() - began
