@@ -165,6 +165,7 @@ def test_a_collapse_is_answered_by_the_policy(
         train("mlp", out=run, on_trouble="warn", **options(troubled))  # the same run goes on, if that is wanted
     else:
         train("mlp", out=run, on_trouble=policy, **options(troubled))
+    assert [event["epoch"] for event in events(run, "epoch")] == [1, 2, 3, 4]  # one ended where the watch stopped it
     assert len(events(run, "warning")) == (0 if policy == "rollback" else 1)
     assert [event["nimg"] for event in events(run, "rollback")] == ([304] if policy == "rollback" else [])
 

@@ -59,8 +59,8 @@ Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps
 Data = Annotated[
     str | None,
     Parameter(
-        help="Images to learn from: mnist, a folder of pictures (one folder in it for each class, or none), an NPZ, "
-        "NPY or IDX file, or an IDX folder. Without it the recipe decides."
+        help="Images to learn from: mnist, fashion-mnist (downloaded once), a folder of pictures (one folder in it for "
+        "each class, or none), an NPZ, NPY or IDX file, or an IDX folder. Without it the recipe decides."
     ),
 ]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]

@@ -122,7 +122,6 @@ class Training:
         total = self.recipe.schedule.total_nimg(len(self.data))
         epochs = (total - self.recipe.schedule.batch_size) // len(self.data) + 1
         model = self._snapshot()
-
         self.finite = FiniteCheck(self.state)
 
         def after_step(state: TrainState, losses: Tensor) -> bool:
@@ -134,13 +133,13 @@ class Training:
             for milestone, spent in timed(steps):
                 self.state.seconds += spent
                 self._show(milestone, epochs, bar)
-                if self.watch.due(self.state):
-                    self._look()
                 if milestone.epoch_ended:
                     self._end_epoch(milestone, model)
-                    if self.good is not None and self.good.reached(samples_of(model, self.state, COUNT).images):
-                        self.display.line(f"stopped: the guide is satisfied at epoch {milestone.epoch}")
-                        return "until good"
+                if self.watch.due(self.state):
+                    self._look()
+                if milestone.epoch_ended and self._is_good(model):
+                    self.display.line(f"stopped: the guide is satisfied at epoch {milestone.epoch}")
+                    return "until good"
                 if not milestone.finished and (stop.came is not None or self._save_is_due()):
                     self._save()
                     if stop.came is not None:
@@ -162,6 +161,9 @@ class Training:
         log_epoch(self.run, milestone, self.state.seconds, milestone.nimg / self.state.seconds, self.board)
         if wants_samples(milestone, self.recipe):
             draw_samples(self.run, model, self.state, milestone, self.display, self.board)
+
+    def _is_good(self, model: Model) -> bool:
+        return self.good is not None and self.good.reached(samples_of(model, self.state, COUNT).images)
 
     def _save_is_due(self) -> bool:
         return time.perf_counter() - self.saved_at >= CHECKPOINT_SECONDS
