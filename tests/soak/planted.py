@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import pocketgan
 from soak.bugs import BUGS, Bug
+from soak.children import Child
 from soak.runs import Count
 
 PACKAGE = Path(pocketgan.__file__).parent
@@ -30,16 +32,21 @@ def caught(folder: Path, bugs: list[Bug] = BUGS) -> Count:
             failed.append(f"{bug.name}: its place is not in {bug.file} once")
             continue
         file.write_text(text.replace(bug.old, bug.new))
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--catches", bug.name]
-        environment = {**os.environ, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"}
-        marked = [str(path) for path in sorted(TESTS.glob("test_*.py")) if f'"{bug.name}"' in path.read_text()]
-        log = place / "log"
-        with log.open("w") as stream:  # and no pipe: a child that a failed test forgot would hold it open
-            code = subprocess.run(
-                [*command, *marked], stdout=stream, stderr=stream, env=environment, check=False, cwd=TESTS.parent
-            ).returncode
-        print(f"planted: {bug.name}: {'caught' if code == FAILED else 'MISSED'}", file=sys.stderr, flush=True)
-        if code != FAILED:
-            failed.append(f"{bug.name}: pytest ends with {code}: {log.read_text()[-300:]}")
+        ended = Child(lambda: _run_its_tests(place, bug), place / "log").wait(3600)  # noqa: B023
+        print(f"planted: {bug.name}: {'caught' if ended.code == FAILED else 'MISSED'}", file=sys.stderr, flush=True)
+        if ended.code != FAILED:
+            failed.append(f"{bug.name}: pytest ends with {ended.code}: {ended.err[-300:]}")
         shutil.rmtree(place)
     return Count("planted bugs, each caught by the tests marked for it", len(bugs), failed)
+
+
+def _run_its_tests(place: Path, bug: Bug) -> None:
+    """Work for a child: forget the package, take the one with the bug, and test it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("pocketgan", "soak")]:
+        del sys.modules[name]
+    sys.path.insert(0, str(place))
+    os.environ["PYTHONPATH"] = f"{place}:{TESTS}"
+    os.chdir(TESTS.parent)
+    marked = [str(path) for path in sorted(TESTS.glob("test_*.py")) if f'"{bug.name}"' in path.read_text()]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--catches", bug.name, "--basetemp", str(place / "temporary")]
+    raise SystemExit(int(pytest.main([*options, *marked])))
