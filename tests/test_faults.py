@@ -61,7 +61,6 @@ def test_every_flip_and_cut_in_a_checkpoint_is_noticed(tmp_path: Path) -> None:
     holds(flips.of_checkpoints(tmp_path, 300))
 
 
-@pytest.mark.catches("litter left")
 def test_a_bad_disk_costs_one_line_and_no_checkpoint(folder: Path) -> None:
     holds(disk.at_every_operation(folder, every=11))
     holds(disk.of_sizes(folder, 4))

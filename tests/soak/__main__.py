@@ -60,7 +60,7 @@ def main(names: list[str]) -> int:
                 print(f"    {line[:500]}", flush=True)
             failures += len(count.failed)
         report.keep(name, counts, seconds, f"{platform.system()} {platform.machine()}, torch {torch.__version__}")
-    report.write()
+    report.write(SHARDS)
     return int(failures > 0)
 
 
