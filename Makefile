@@ -1,5 +1,6 @@
 # make run    set up, then the main job on MNIST: runs/first/report.html
 # make test   set up, then the tests
+# make soak   set up, then faults injected for hours, in shards: docs/reliability.md; SHARDS="kills disk" picks some
 # make check  lint, format and types
 # make setup  only set up; TORCH_INDEX=https://download.pytorch.org/whl/cpu takes PyTorch's CPU wheels from there
 # make help   these lines
@@ -11,7 +12,9 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := $(VENV)/ready
 
-.PHONY: run test check setup help
+SHARDS ?=
+
+.PHONY: run test soak check setup help
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +34,9 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+soak: setup
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m soak $(SHARDS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ from pocketgan.data.load import load_images
 from pocketgan.model import Model
 
 VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
-VERBS += ["bench keep", "bench results"]
+VERBS += ["bench keep", "bench results", "import"]
 
 
 class Ended(NamedTuple):
@@ -314,7 +314,7 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
     number: signal.Signals,
     code: int,
 ) -> None:
-    module = importlib.import_module("pocketgan.verbs.train")
+    module = importlib.import_module("pocketgan.verbs.training")
     save = module.save_checkpoint
 
     def save_and_stop(*arguments: Any) -> None:

@@ -19,7 +19,7 @@ FLOORS = [
     {"classifier"},
     {"model", "judge"},
     {"scorecard"},
-    {"export", "report"},
+    {"export", "report", "importer"},
     {"verbs"},
     {"bench"},
     {"cli", "__init__"},

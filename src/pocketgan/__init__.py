@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pocketgan.core.errors import PocketganError, UsageError
     from pocketgan.data.image_set import ImageSet
     from pocketgan.data.load import load_images
+    from pocketgan.importer import import_file
     from pocketgan.judge import Judge
     from pocketgan.model import Model, Samples
     from pocketgan.recipes import ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
@@ -50,6 +51,7 @@ _HOMES = {
     "compare": "verbs.compare",
     "evaluate": "verbs.evaluate",
     "generate": "verbs.generate",
+    "import_file": "importer",
     "label_images": "verbs.classify",
     "load_images": "data.load",
     "run": "verbs.run",
@@ -75,6 +77,7 @@ __all__ = [
     "evaluate",
     "gan_recipe",
     "generate",
+    "import_file",
     "label_images",
     "load",
     "load_images",

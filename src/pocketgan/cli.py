@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Parameter, Token
 from cyclopts.validators import Number
 
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.signals import Terminated, held_back, terminate
 
 DEBUG = "--debug"
 MOST_CLASSES_SHOWN = 20  # in the table after a run
@@ -58,11 +59,36 @@ Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps
 Data = Annotated[
     str | None,
     Parameter(
-        help="Images to learn from: mnist, a folder of pictures (one folder in it for each class, or none), an NPZ, "
-        "NPY or IDX file, or an IDX folder. Without it the recipe decides."
+        help="Images to learn from: mnist, fashion-mnist (downloaded once), a folder of pictures (one folder in it for "
+        "each class, or none), an NPZ, NPY or IDX file, or an IDX folder. Without it the recipe decides."
     ),
 ]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Resume = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Go on with the run that OUT holds, which the same command does anyway; start one if there is none.",
+    ),
+]
+Inexact = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Go on even where torch, device or threads have changed and the result cannot be the same bit for bit.",
+    ),
+]
+OnTrouble = Annotated[
+    str | None,
+    Parameter(
+        show_default=False,
+        help="What to do when numbers stop being finite, the generator collapses or the discriminator has won: stop "
+        "(exit code 3), rollback (to the last good checkpoint, with another seed and half the rates, at most three "
+        "times) or warn. Without it, stop for the first and warn of the others.",
+    ),
+]
 Steps = Annotated[str, Parameter(show_default=False)]
 Whole = Annotated[int, Parameter(converter=_whole)]
 Seed = Annotated[int, Parameter(converter=_whole, validator=Number(gte=0, lt=2**63))]
@@ -79,6 +105,9 @@ def run(
     redo: Steps = "",
     until_good: Flag = False,
     tensorboard: Flag = False,
+    resume: Resume = False,
+    inexact: Inexact = False,
+    on_trouble: OnTrouble = None,
     device: Device = "auto",
     json_output: Json = False,
     quiet: Quiet = False,
@@ -120,6 +149,8 @@ def run(
         device=device,
         tensorboard=tensorboard,
         quiet=quiet,
+        on_trouble=on_trouble,
+        inexact=inexact,
         **chosen,
     )
     if json_output:
@@ -136,6 +167,9 @@ def train(
     data: Data = None,
     until_good: Flag = False,
     tensorboard: Flag = False,
+    resume: Resume = False,
+    inexact: Inexact = False,
+    on_trouble: OnTrouble = None,
     device: Device = "auto",
     quiet: Quiet = False,
     **options: GanField,
@@ -157,7 +191,16 @@ def train(
     from pocketgan.verbs.train import train as train_pair
 
     chosen = _options(options, data, until_good)
-    train_pair(recipe, out=out, device=device, tensorboard=tensorboard, quiet=quiet, **chosen)
+    train_pair(
+        recipe,
+        out=out,
+        device=device,
+        tensorboard=tensorboard,
+        quiet=quiet,
+        on_trouble=on_trouble,
+        inexact=inexact,
+        **chosen,
+    )
     print(out)
 
 
@@ -540,6 +583,26 @@ def bench_known_answers(*, out: Path, resamplings: Whole = 300, quiet: Quiet = F
     print(known_answers(out, resamplings, Display(quiet)))
 
 
+@app.command(name="import")
+def import_(file: Path, *, recipe: str, out: Path, json_output: Json = False) -> None:
+    """Convert a stranger's weights into a model folder, safely: nothing in the file is run.
+
+    Parameters
+    ----------
+    file
+        A safetensors file, or a state dict that torch.save wrote (G.pkl, D.pkl, C.pkl, .pt, ...).
+    recipe
+        The recipe of the networks; the tensors say which of them the file holds, and must have its shapes in its order.
+    out
+        A new folder, or the one that holds the other network of the pair.
+    """
+    _load_torch()
+    from pocketgan.importer import import_file
+
+    folder, role = import_file(file, recipe=recipe, out=out)
+    print(json.dumps({"folder": str(folder), "network": role}) if json_output else f"{folder}: {role} of {recipe}")
+
+
 @app.command
 def report(run_folder: Path) -> None:
     """Write report.html into a run's folder: one file that opens offline.
@@ -614,18 +677,9 @@ def doctor(*, json_output: Json = False) -> None:
 
 def _load_torch() -> None:
     """Import torch with signals held back: inside this import one would be swallowed, or leave half of numpy."""
-    came: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, frame: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with held_back() as stop:
         importlib.import_module("torch")
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
+    stop.obey()
 
 
 def _options(options: dict[str, str], data: str | None, until_good: bool = False) -> dict[str, Any]:
@@ -677,20 +731,12 @@ def _print_summary(folder: Path, summary: dict[str, Any]) -> None:
     Console().print(table, markup=False)
 
 
-class Terminated(BaseException):
-    """SIGTERM came; as KeyboardInterrupt, it passes all that catches errors."""
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 and 143 after SIGINT and SIGTERM."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in words
     words = [word for word in words if word != DEBUG]
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to stop

@@ -16,13 +16,14 @@ from pydantic import Field, ValidationError
 
 from pocketgan.core.config import Config, complaint
 from pocketgan.core.errors import PocketganError, UsageError, nearest
-from pocketgan.core.files import check_version, write_text
+from pocketgan.core.files import check_version, read_bytes, write_text
 from pocketgan.data.config import DataConfig
 from pocketgan.models.config import ModelConfig
 from pocketgan.objectives.config import ObjectiveConfig
 from pocketgan.training.config import OptimizerConfig, ScheduleConfig
 
 FORMAT_VERSION = 1
+MAX_RECIPE_BYTES = 64 << 10  # of a TOML file; a recipe has about one thousand
 
 
 class Recipe(Config):
@@ -224,11 +225,11 @@ def _resolve(
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise UsageError(f"recipe file {path} is missing")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"recipe file {path} is missing") from error
-    except (OSError, ValueError, RecursionError) as error:
+        values = tomllib.loads(read_bytes(path, MAX_RECIPE_BYTES).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise PocketganError(f"recipe file {path} is not readable as TOML ({error})") from error
     if "format_version" in values:
         check_version(path, values, FORMAT_VERSION)

@@ -53,12 +53,7 @@ def save_networks(
 ) -> None:
     """Write a model folder, whole: one safetensors file for each network, and `model.json`."""
     with whole_folder(folder) as beside:
-        sums = {}
-        for name, network in networks.items():
-            tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-            file = beside / f"{name}.safetensors"
-            write_bytes(file, save(tensors, metadata={"format_version": str(FORMAT_VERSION)}))
-            sums[file.name] = sha256(file)
+        sums = dict(_write_network(beside, name, network) for name, network in networks.items())
         content = {
             "format_version": FORMAT_VERSION,
             "kind": recipe.kind,
@@ -69,6 +64,21 @@ def save_networks(
             "sha256": sums,
         }
         write_json(beside / "model.json", content)
+
+
+def add_network(folder: Path, name: str, network: nn.Module, facts: dict[str, Any]) -> None:
+    """Put one more network into a model folder, and `facts` in the place of those of the same names."""
+    content = read_json(folder / "model.json")
+    file, digest = _write_network(folder, name, network)
+    write_json(folder / "model.json", {**content, **facts, "sha256": {**content["sha256"], file: digest}})
+
+
+def _write_network(folder: Path, name: str, network: nn.Module) -> tuple[str, str]:
+    """Write one safetensors file; its name and its sha256."""
+    tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    file = folder / f"{name}.safetensors"
+    write_bytes(file, save(tensors, metadata={"format_version": str(FORMAT_VERSION)}))
+    return file.name, sha256(file)
 
 
 def read_model_file(folder: Path) -> ModelFile:
@@ -98,6 +108,9 @@ def load_weights(folder: Path, name: str, network: nn.Module, about: ModelFile) 
         The file is missing, damaged, or holds other layers.
     """
     file = folder / f"{name}.safetensors"
+    if file.name not in about.sha256:
+        held = ", ".join(sorted(about.sha256)) or "nothing"
+        raise PocketganError(f"{folder} has no {file.name}, only {held}; import it into the same folder")
     if not file.is_file() or sha256(file) != about.sha256.get(file.name):
         raise PocketganError(f"{file} is missing or damaged: its sha256 is not that of model.json")
     try:

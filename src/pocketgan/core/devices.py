@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import sys
+from importlib.metadata import version
 
 import torch
 
@@ -42,6 +44,20 @@ def multiplies_bf16(device: torch.device) -> bool:
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # older releases do not tell
         return False
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+
+
+def exactness(device: torch.device) -> dict[str, str | int]:
+    """What must be the same for a training to be repeated bit for bit: versions, device, threads, processor.
+
+    Kernels are chosen by the processor's vector instructions, and sums are split among threads.
+    """
+    return {
+        "pocketgan": version("pocketgan"),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+    }
 
 
 def peak_memory_mb() -> int | None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,8 @@ from filelock import FileLock, Timeout
 from pocketgan.core.errors import PocketganError, UsageError
 
 PARTIAL = ".partial-"  # what an unfinished file or folder begins with
+LOCK, HOLDER = ".lock", ".lock-holder.json"  # of a folder in use, and who uses it
+MAX_TEXT_BYTES = 4 << 20  # of a JSON file; what is parsed takes many times as much memory
 FILES_SYNCED_ONE_BY_ONE = 200  # in a folder with more, one sync of the whole system is faster by far
 
 
@@ -83,6 +88,31 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_bytes(path: Path, most: int = MAX_TEXT_BYTES) -> bytes:
+    """The bytes of a file of at most `most` bytes; its size is asked before anything is read.
+
+    Raises
+    ------
+    PocketganError
+        The file is missing, unreadable, larger, or no file (a folder, a pipe, a device).
+    """
+    path = Path(path)
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise PocketganError(f"{path} is no file; give the path of one")
+        if found.st_size > most:
+            raise PocketganError(
+                f"{path} has {found.st_size:,} bytes, more than the {most:,} that are read; shorten it"
+            )
+        with path.open("rb") as file:
+            return file.read(most + 1)[:most]
+    except FileNotFoundError as error:
+        raise PocketganError(f"{path} is missing") from error
+    except (OSError, ValueError) as error:
+        raise PocketganError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
@@ -91,11 +121,10 @@ def read_json(path: Path) -> Any:
     PocketganError
         The file is missing, unreadable or no JSON.
     """
+    content = read_bytes(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PocketganError(f"{path} is missing") from error
-    except (OSError, ValueError, RecursionError) as error:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise PocketganError(f"{path} is not readable as JSON ({error})") from error
 
 
@@ -172,21 +201,41 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises
     ------
     UsageError
-        Another process holds it.
+        Another process holds it; the line tells which.
+    PocketganError
+        The folder cannot be written.
     """
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / LOCK)
+    with clear_errors(folder):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:  # itself an OSError
+            raise UsageError(
+                f"--out {folder} is in use by {_holder(folder)}; wait for it or choose another folder"
+            ) from error
     try:
-        with lock.acquire(blocking=False):
-            for litter in folder.rglob(f"{PARTIAL}*"):
+        with clear_errors(folder):
+            for litter in list(folder.rglob(f"{PARTIAL}*")):
                 if litter.is_dir():
                     shutil.rmtree(litter, ignore_errors=True)
                 else:
                     litter.unlink(missing_ok=True)
-            yield
-    except Timeout as error:
-        raise UsageError(
-            f"--out {folder} is in use by another pocketgan; wait for it or choose another folder"
-        ) from error
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            write_json(folder / HOLDER, {"pid": os.getpid(), "host": platform.node(), "since": since})
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(folder: Path) -> str:
+    """Who holds a folder, in words, as far as it is known."""
+    try:
+        holder = read_json(folder / HOLDER)
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (PocketganError, LookupError, TypeError):
+        return "another pocketgan"
 
 
 def sha256(path: Path) -> str:

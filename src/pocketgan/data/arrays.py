@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.checks import check_labels, check_sides, first_line, refuse_split
-from pocketgan.data.idx import MAX_BYTES
+from pocketgan.data.idx import MAX_BYTES, MOST_INFLATED
 from pocketgan.data.image_set import ImageSet
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -82,6 +82,8 @@ def _load_archive(path: Path, archive: zipfile.ZipFile, split: str) -> ImageSet:
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
 
     def read(name: str, wanted: Wanted) -> NDArray[Any]:
+        if members[name].file_size > MOST_INFLATED * members[name].compress_size:
+            raise PocketganError(f"{path} [{name}] claims more than a zip can hold in its size; fetch it again")
         with archive.open(members[name]) as stream:
             return _read_array(f"{path} [{name}]", stream, members[name].file_size, wanted)
 

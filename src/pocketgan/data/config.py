@@ -12,6 +12,6 @@ from pocketgan.core.config import Config
 class DataConfig(Config):
     """The images a network is trained on, and how they reach it."""
 
-    source: str = "mnist"  # "mnist", or a path: a folder of pictures, an NPZ file, an IDX file or folder
+    source: str = "mnist"  # "mnist", "fashion-mnist", or a path: a folder of pictures, an NPZ or IDX file, …
     split: Literal["train", "fit"] = "train"  # of MNIST: all 60,000 training images, or the 50,000 that leave `val` out
     rotate: float = Field(default=0.0, ge=0, le=180)  # random rotation of real images, up to this many degrees each way

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.files import read_json
+from pocketgan.core.files import read_bytes, read_json
 from pocketgan.data.checks import check_labels, integer, readable
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.pictures import read_pictures
 
 METADATA = "metadata.csv"
+MAX_TABLE_BYTES = 64 << 20
 PROVENANCE = "provenance.json"
 LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "latents.npy", PROVENANCE)  # what may lie among pictures
 
@@ -80,8 +82,9 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str
     """
     rows = []
     try:
-        with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True, restval=None)
+        with readable(path):
+            text = read_bytes(path, MAX_TABLE_BYTES).decode("utf-8-sig")
+            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval=None)
             missing = [column for column in columns if column not in (reader.fieldnames or ())]
             if missing:
                 raise PocketganError(

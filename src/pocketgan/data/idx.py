@@ -21,6 +21,7 @@ from pocketgan.core.errors import PocketganError
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
+MOST_INFLATED = 1032  # bytes that one byte of deflated data can stand for (zlib's technical details)
 MAX_BYTES = 4 << 30  # a larger array is refused before anything is allocated
 
 
@@ -63,6 +64,8 @@ def _read_stream(path: Path, stream: BinaryIO, size: int | None) -> NDArray[np.u
     expected = math.prod(shape)
     if max(shape, default=0) > MAX_BYTES or expected > MAX_BYTES:
         raise PocketganError(f"{path} claims {expected:,} bytes, more than the {MAX_BYTES:,} that are read")
+    if size is None and expected > MOST_INFLATED * path.stat().st_size:
+        raise PocketganError(f"{path} claims {expected:,} bytes, more than gzip can hold in a file of its size")
     if size is not None and size != 4 + len(sizes) + expected:
         raise PocketganError(f"{path} has {size:,} bytes where its header asks for {4 + len(sizes) + expected:,}")
     content = bytearray()

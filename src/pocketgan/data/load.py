@@ -19,6 +19,7 @@ from pocketgan.data.folders import load_folder, read_provenance
 from pocketgan.data.idx import is_idx, read_idx
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import SPLITS, mnist
+from pocketgan.data.published import PUBLISHED, fetched
 
 ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
 IDX_PREFIX = {"train": "train", "test": "t10k"}  # of the files of a split, as MNIST's authors named them
@@ -30,8 +31,9 @@ def load_images(source: str | Path, split: str = "train") -> ImageSet:
     Parameters
     ----------
     source
-        ``mnist``, or a path: a folder of pictures (PNG, JPEG, GIF, BMP), flat, or with one folder for each class, or
-        with a ``metadata.csv``; an NPZ or NPY file; an IDX file, or a folder of MNIST's four as torchvision keeps it.
+        ``mnist``; ``fashion-mnist`` (see `data.published`), which is downloaded once; or a path: a folder of pictures
+        (PNG, JPEG, GIF, BMP), flat, or with one folder for each class, or with a ``metadata.csv``; an NPZ or NPY file;
+        an IDX file, or a folder of MNIST's four as torchvision keeps it.
     split
         ``train``, ``fit``, ``val`` or ``test`` of MNIST; ``train`` or ``test`` of Keras' NPZ and of IDX folders. What
         has no splits is loaded whole, as ``train``, and its `ImageSet.split` is then ``all``.
@@ -52,6 +54,11 @@ def load_images(source: str | Path, split: str = "train") -> ImageSet:
         raise UsageError(f"split '{split}' is unknown{nearest(split, SPLITS)}")
     if source == "mnist":
         return mnist(split)
+    if source in PUBLISHED:
+        published = PUBLISHED[str(source)]
+        found = _load_directory(fetched(str(source)), split)
+        names, origin = published.class_names, published.provenance
+        return replace(found, class_names=names, name=f"{source}/{split}", provenance=origin)
     path = Path(source)
     with readable(path):
         if path.is_dir():

@@ -2,12 +2,17 @@
 
 With data order, latents and augmentation functions of (seed, nimg), a checkpoint needs the networks, the moving
 average, both optimisers, nimg and the losses summed since the epoch began; from there a run goes on bit for bit.
+
+`manifest.json` holds the sha256 of every other file and of itself, so that no flipped bit passes.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ValidationError
@@ -16,48 +21,76 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from pocketgan.core.config import complaint
+from pocketgan.core.devices import exactness
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_bytes, write_json
+from pocketgan.core.files import check_version, read_bytes, read_json, sha256, whole_folder, write_bytes, write_text
 from pocketgan.training.state import TrainState
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEPT = 2
+TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 
 
 class DamagedError(PocketganError):
     """A checkpoint that cannot be used: the one before it is."""
 
 
-class Manifest(BaseModel):
-    """`manifest.json` of a checkpoint."""
+class Facts(BaseModel):
+    """`state.json` of a checkpoint: what is no tensor."""
 
     nimg: int
     summed: int
-    seconds: float = 0.0
-    sha256: dict[str, str]
+    seconds: float
+    suspicions: dict[str, int]
+    armed: bool
+    made_with: dict[str, str | int]
 
 
 def save_checkpoint(folder: Path, state: TrainState) -> Path:
-    """Write the state under `folder` (a run's ``checkpoints/``) and drop all but the newest two."""
+    """Write the state under `folder` (a run's ``checkpoints/``).
+
+    Of the others only the newest, and the newest that no suspicion of the health watch touches, are kept.
+
+    Raises
+    ------
+    PocketganError
+        It cannot be written; the earlier ones are as they were.
+    """
     target = folder / f"nimg-{state.nimg:012d}"
+    if target.exists() and not _is_damaged(target):
+        return target  # a function of nimg: what is there is what would be written
+    facts = Facts(
+        nimg=state.nimg,
+        summed=state.summed,
+        seconds=round(state.seconds, 3),
+        suspicions=state.suspicions,
+        armed=state.armed,
+        made_with=exactness(state.device),
+    )
     with whole_folder(target) as beside:
-        write_bytes(beside / "state.safetensors", save(_tensors(state)))
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "nimg": state.nimg,
-            "summed": state.summed,
-            "seconds": round(state.seconds, 3),
-            "sha256": {"state.safetensors": sha256(beside / "state.safetensors")},
-        }
-        write_json(beside / "manifest.json", manifest)
-    for old in checkpoints(folder)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+        write_bytes(beside / TENSORS, save(_tensors(state)))
+        write_text(beside / FACTS, facts.model_dump_json(indent=2) + "\n")
+        write_bytes(beside / MANIFEST, _manifest({name: sha256(beside / name) for name in (TENSORS, FACTS)}))
+    kept = checkpoints(folder)[-KEPT:]
+    if not any(is_good(path) for path in kept):
+        kept.extend([path for path in checkpoints(folder)[:-KEPT] if is_good(path)][-1:])
+    for old in checkpoints(folder):
+        if old not in kept:
+            shutil.rmtree(old, ignore_errors=True)
     return target
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints under `folder`, oldest first."""
     return sorted(path for path in folder.glob("nimg-*") if path.is_dir())
+
+
+def is_good(path: Path) -> bool:
+    """Whether the health watch suspected nothing when this checkpoint was written."""
+    try:
+        return not _facts(path).suspicions
+    except PocketganError:
+        return False
 
 
 def load_newest(folder: Path, state: TrainState) -> list[str]:
@@ -72,7 +105,8 @@ def load_newest(folder: Path, state: TrainState) -> list[str]:
     Raises
     ------
     PocketganError
-        The newest checkpoint was written by a newer version: to pass it over would lose what it holds.
+        The newest checkpoint was written by a newer version, or by other networks than the recipe's are now: to pass it
+        over would lose what it holds.
     """
     skipped = []
     for path in reversed(checkpoints(folder)):
@@ -86,7 +120,6 @@ def load_newest(folder: Path, state: TrainState) -> list[str]:
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
-    """Every tensor of the state by name, each with memory of its own."""
     tensors = {"sums": state.sums}
     for name, network in _networks(state).items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
@@ -103,39 +136,75 @@ def _networks(state: TrainState) -> dict[str, torch.nn.Module]:
 
 
 def _load(path: Path, state: TrainState) -> None:
-    manifest = _manifest(path)
-    weights = path / "state.safetensors"
-    if not weights.is_file() or sha256(weights) != manifest.sha256.get(weights.name):
-        raise DamagedError(f"{weights} is damaged: its sha256 is not that of manifest.json")
+    _check(path)
+    facts = _facts(path)
     try:
-        tensors = load_file(weights)
-    except SafetensorError as error:
-        raise DamagedError(f"{weights} is no safetensors file ({error})") from error
-    for name, network in _networks(state).items():
-        network.load_state_dict(_under(tensors, f"{name}."))
-    for name, optimizer in (("optimizer_g", state.optimizer_g), ("optimizer_d", state.optimizer_d)):
-        for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
-            moments = _under(tensors, f"{name}.{index}.")
-            optimizer.state[parameter] = {
-                key: value.to(parameter.device).clone(memory_format=torch.preserve_format)
-                if value.ndim == 0
-                else torch.empty_like(parameter).copy_(value)  # the parameter's own memory layout
-                for key, value in moments.items()
-            }
-    state.sums.copy_(tensors["sums"])
-    state.summed, state.nimg, state.seconds = manifest.summed, manifest.nimg, manifest.seconds
+        tensors = load_file(path / TENSORS)
+        for name, network in _networks(state).items():
+            network.load_state_dict(_under(tensors, f"{name}."))
+        for name, optimizer in (("optimizer_g", state.optimizer_g), ("optimizer_d", state.optimizer_d)):
+            for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                moments = _under(tensors, f"{name}.{index}.")
+                optimizer.state[parameter] = {
+                    key: value.to(parameter.device).clone(memory_format=torch.preserve_format)
+                    if value.ndim == 0
+                    else torch.empty_like(parameter).copy_(value)  # the parameter's own memory layout
+                    for key, value in moments.items()
+                }
+        state.sums.copy_(tensors["sums"])
+    except (SafetensorError, RuntimeError, KeyError) as error:  # its checksum is right: no damage, but other networks
+        raise PocketganError(
+            f"{path / TENSORS} does not fit the recipe's networks ({str(error).splitlines()[0]}); "
+            "go on with the version that wrote it, or train anew in another folder"
+        ) from error
+    state.summed, state.nimg, state.seconds = facts.summed, facts.nimg, facts.seconds
+    state.suspicions, state.armed, state.made_with = facts.suspicions, facts.armed, facts.made_with
 
 
-def _manifest(path: Path) -> Manifest:
+def _manifest(sums: dict[str, str]) -> bytes:
+    content: dict[str, Any] = {"format_version": FORMAT_VERSION, "sha256": sums}
+    return (json.dumps({**content, "sha256_of_this": _own_sum(content)}, indent=2) + "\n").encode()
+
+
+def _own_sum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _check(path: Path) -> None:
+    """Compare every file of a checkpoint with its manifest, and the manifest with itself."""
+    for name in (TENSORS, FACTS, MANIFEST):
+        if not (path / name).is_file():
+            raise DamagedError(f"{path / name} is missing")
+    manifest = path / MANIFEST
     try:
-        content = read_json(path / "manifest.json")
+        content = read_json(manifest)
+        written = read_bytes(manifest)
     except PocketganError as error:
         raise DamagedError(str(error)) from error
-    check_version(path / "manifest.json", content, FORMAT_VERSION)
+    own = content.pop("sha256_of_this", None) if isinstance(content, dict) else None
+    if own is None or own != _own_sum(content) or not isinstance(content.get("sha256"), dict):
+        raise DamagedError(f"{manifest} is damaged: its sha256 is not the one that it holds")
+    check_version(manifest, content, FORMAT_VERSION)
+    for name in (TENSORS, FACTS):
+        if sha256(path / name) != content["sha256"].get(name):
+            raise DamagedError(f"{path / name} is damaged: its sha256 is not that of {MANIFEST}")
+    if written != _manifest(content["sha256"]):
+        raise DamagedError(f"{manifest} is damaged: it is not as it was written")
+
+
+def _is_damaged(path: Path) -> bool:
     try:
-        return Manifest.model_validate(content)
+        _check(path)
+    except DamagedError:
+        return True
+    return False
+
+
+def _facts(path: Path) -> Facts:
+    try:
+        return Facts.model_validate(read_json(path / FACTS))
     except ValidationError as error:
-        raise DamagedError(f"{path / 'manifest.json'}: {complaint(error)}") from error
+        raise DamagedError(f"{path / FACTS}: {complaint(error)}") from error
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

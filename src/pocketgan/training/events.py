@@ -40,6 +40,6 @@ def read_events(path: Path) -> list[dict[str, Any]]:
 
 
 def cut_events(path: Path, nimg: int) -> None:
-    """Drop what was logged after `nimg`, so that a resumed run logs it again, once."""
-    kept = [event for event in read_events(path) if event.get("nimg", 0) <= nimg]
+    """Drop what was logged after `nimg`, and an end that was not reached, so that a resumed run logs it again, once."""
+    kept = [event for event in read_events(path) if event.get("nimg", 0) <= nimg and event.get("event") != "finish"]
     write_text(path, "".join(json.dumps(event) + "\n" for event in kept))

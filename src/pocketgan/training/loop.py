@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -139,7 +139,9 @@ def _class_error(critique: Critique, labels: Tensor | None) -> Tensor:
     return F.cross_entropy(critique.class_logits, labels)
 
 
-def train_steps(state: TrainState, data: ImageSet, recipe: Recipe) -> Iterator[Milestone]:
+def train_steps(
+    state: TrainState, data: ImageSet, recipe: Recipe, after_step: Callable[[TrainState, Tensor], bool] | None = None
+) -> Iterator[Milestone]:
     """Train from `state.nimg` to the end of the budget, yielding every `TICK_STEPS` steps and at each epoch's end.
 
     What happens between two milestones is a function of the recipe, the data and `state` alone.
@@ -152,6 +154,9 @@ def train_steps(state: TrainState, data: ImageSet, recipe: Recipe) -> Iterator[M
         Real images, with labels where the pair is conditional.
     recipe
         Its budget must be in images or epochs.
+    after_step
+        Is given the state and the step's losses ``[2]`` before the moving average takes what the step made. It may
+        raise, and where it says True a milestone is yielded after this step too.
     """
     total = recipe.schedule.total_nimg(len(data))
     stream = BatchStream(len(data), recipe.schedule.batch_size, recipe.seed)
@@ -169,14 +174,16 @@ def train_steps(state: TrainState, data: ImageSet, recipe: Recipe) -> Iterator[M
         drops = seeded(recipe.seed, "dropout", state.nimg) if state.drops else nullcontext()
         with drops, torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
             loss_d, loss_g = step(state, batch, recipe.objective)
+        losses = torch.stack([loss_d, loss_g]).cpu().double()
+        asked = after_step is not None and after_step(state, losses)
         update_ema(state, beta)
         epoch = state.nimg // len(data) + 1
         state.nimg += size
-        state.sums += torch.stack([loss_d, loss_g]).cpu().double()
+        state.sums += losses
         state.summed += 1
         ended = state.nimg // len(data) >= epoch
         finished = state.nimg >= total
-        if ended or finished or (state.nimg // size) % TICK_STEPS == 0:
+        if ended or finished or asked or (state.nimg // size) % TICK_STEPS == 0:
             means = (state.sums / state.summed).tolist()
             if ended or finished:
                 state.sums.zero_()

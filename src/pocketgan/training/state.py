@@ -29,6 +29,11 @@ class TrainState:
     sums: Tensor = field(default_factory=lambda: torch.zeros(2, dtype=torch.float64))
     summed: int = 0  # steps in `sums`
     seconds: float = 0.0  # of training so far; for the timings, and for nothing that is trained
+    suspicions: dict[str, int] = field(
+        default_factory=dict
+    )  # the health watch's bad looks beyond good ones, by trouble
+    armed: bool = False  # it has seen a varied generator, or a third of the budget is over
+    made_with: dict[str, str | int] = field(default_factory=dict)  # of the checkpoint it came from; empty if from none
     convolutional: bool = False
     splits_passes: bool = False  # the discriminator has BatchNorm: real and fake images must not share a batch
     drops: bool = False  # a network draws random numbers in its forward pass

@@ -10,20 +10,26 @@ from numpy.typing import NDArray
 from pocketgan.core.errors import UsageError
 
 
-class Board:
-    """Losses and sample grids by nimg.
+def check_installed() -> None:
+    """See that the `tensorboard` extra is there.
 
     Raises
     ------
     UsageError
-        The `tensorboard` extra is not installed.
+        It is not.
     """
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError as error:
+        raise UsageError("--tensorboard needs the extra: pip install 'pocketgan[tensorboard]'") from error
+
+
+class Board:
+    """Losses and sample grids by nimg."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UsageError("--tensorboard needs the extra: pip install 'pocketgan[tensorboard]'") from error
+        from torch.utils.tensorboard import SummaryWriter
+
         self.writer = SummaryWriter(str(folder))
 
     def losses(self, nimg: int, losses: dict[str, float]) -> None:

@@ -134,10 +134,15 @@ def print_layers(model: Model | Classifier, tables: dict[str, list[Layer]]) -> N
         console.print(table)
     data, made_with = model.facts.get("data", {}), model.facts.get("made_with", {})
     print(f"recipe      {model.recipe.name}, seed {model.recipe.seed}")
-    if "weights" in model.facts:
+    if "imported" in model.facts:
+        for name, digest in model.facts["imported"].items():
+            print(f"imported    {name} from a file with sha256 {digest[:16]}…")
+    elif "weights" in model.facts:
         print(f"weights     {model.facts['weights']} after {model.facts['nimg']:,} images")
     if "test" in model.facts:
         test = model.facts["test"]
         print(f"test        {test['errors']} of {test['count']:,} images of {test['name']} read wrongly")
-    print(f"data        {data.get('name')} ({data.get('count', 0):,} images), sha256 {data.get('digest', '')[:16]}…")
+    if data:
+        digest = data.get("digest", "")[:16]
+        print(f"data        {data.get('name')} ({data.get('count', 0):,} images), sha256 {digest}…")
     print("made with   " + ", ".join(f"{key} {value}" for key, value in made_with.items()))

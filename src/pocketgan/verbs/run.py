@@ -64,6 +64,8 @@ def run(
     device: str = "auto",
     tensorboard: bool = False,
     quiet: bool = False,
+    on_trouble: str | None = None,
+    inexact: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
     """Train, generate 100 fakes with their latents, train a classifier C, count S0 and S1, write the report.
@@ -73,7 +75,7 @@ def run(
 
     Parameters
     ----------
-    recipe, out, device, tensorboard, quiet, options
+    recipe, out, device, tensorboard, quiet, on_trouble, inexact, options
         As in `pocketgan.train`. Where ``train`` is skipped, the recipe is that of the model in `out`.
     classifier
         Recipe of C: ``cnn``, ``mlp``, ``cnn-dense`` or ``linear-224``, or a TOML file; or the folder of a trained one.
@@ -106,7 +108,15 @@ def run(
         _forget(folder, old)
     if "train" not in skip:
         display.line(f"[1/5] training {wanted.name}")
-        train(wanted, out=folder, device=device, tensorboard=tensorboard, quiet=quiet)
+        train(
+            wanted,
+            out=folder,
+            device=device,
+            tensorboard=tensorboard,
+            quiet=quiet,
+            on_trouble=on_trouble,
+            inexact=inexact,
+        )
     _forget(folder, old - {"train"})
     model = Model.load(folder, device)
     if "generate" not in skip and not (folder / "fakes").exists():

@@ -1,0 +1,117 @@
+"""What is not finite is seen in the step where it happens; and what a training's trouble is called."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from pocketgan.core.errors import PocketganError
+from pocketgan.training.state import TrainState
+
+PLAYERS = ("discriminator", "generator")  # in the order of the losses
+
+REMEDIES = {
+    "not finite": "try lower rates (--lr-g, --lr-d), or --precision fp32",
+    "variety": "try another --seed, or a lower --lr-d",
+    "distinct": "try another --seed, or a lower --lr-d",
+    "classes": "try another --seed, a conditional recipe (pocket), or a lower --lr-d",
+    "spread": "try another --seed, or a lower --lr-d",
+    "discriminator has won": "try a lower --lr-d",
+}
+
+
+class TroubleError(PocketganError):
+    """The training is in trouble and the policy is not to go on."""
+
+    exit_code = 3
+
+    def __init__(self, trouble: Trouble, after: str = "") -> None:
+        super().__init__(f"{after}{trouble}")
+        self.trouble = trouble
+
+
+class Trouble(NamedTuple):
+    """What the watch saw."""
+
+    kind: str  # a key of `REMEDIES`
+    nimg: int  # where the training stood
+    words: str
+
+    def __str__(self) -> str:
+        return f"at nimg {self.nimg} {self.words}; {REMEDIES[self.kind]}"
+
+
+class FiniteCheck:
+    """Sees what is NaN or infinite (or so large that its norm is) in the networks of one `state`.
+
+    To read every weight after every step would cost up to a tenth of a small step. What a training itself brings forth
+    passes through the losses, or through the gradient at some layer's output, of which the gradient of that layer's
+    bias or scale is the sum, and Adam makes NaN of a weight whose gradient is not finite: so the losses and all vectors
+    are read after every step, and all weights where a moving average would take them. (Without an average, a single NaN
+    in a matrix, as a fault of memory would make it, shows in the next step's losses.) `everything` is read before a
+    checkpoint, a sample or a model is made.
+    """
+
+    def __init__(self, state: TrainState) -> None:
+        self.state = state
+        parameters = [*state.discriminator.parameters(), *state.generator.parameters()]
+        self.short = [parameter.detach() for parameter in parameters if parameter.ndim == 1]
+        self.taken = [] if state.ema is None else [*_floating(state.generator), *_floating(state.discriminator)]
+
+    def after_step(self, losses: Tensor) -> None:
+        """Read the losses ``[2]`` (discriminator, generator) and what a step may have spoilt.
+
+        Raises
+        ------
+        TroubleError
+            Something is not finite.
+        """
+        vectors = float(torch.cat(self.short).sum()) if self.short else 0.0  # few calls: their overhead is the cost
+        if not math.isfinite(sum(losses.tolist()) + vectors) or not _finite(self.taken):
+            self._tell(losses)
+
+    def everything(self) -> None:
+        """Read all weights, buffers, gradients and optimisers' moments, and the average's weights.
+
+        Raises
+        ------
+        TroubleError
+            Something is not finite.
+        """
+        if not all(_finite(tensors) for tensors in self._parts().values()):
+            self._tell(torch.zeros(2))
+
+    def _parts(self) -> dict[str, list[Tensor]]:
+        state = self.state
+        parts: dict[str, list[Tensor]] = {}
+        for name, network, optimizer in (
+            ("discriminator", state.discriminator, state.optimizer_d),
+            ("generator", state.generator, state.optimizer_g),
+        ):
+            gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+            parts[f"the {name}'s gradient"] = gradients
+            parts[f"a moment of the {name}'s optimiser"] = [
+                value for values in optimizer.state.values() for value in values.values()
+            ]
+            parts[f"a weight of the {name}"] = _floating(network)
+        if state.ema is not None:
+            parts["a weight of the moving average"] = _floating(state.ema)
+        return parts
+
+    def _tell(self, losses: Tensor) -> NoReturn:
+        bad = [f"the {name}'s loss" for name, loss in zip(PLAYERS, losses.isfinite(), strict=True) if not loss]
+        bad += [name for name, tensors in self._parts().items() if not _finite(tensors)]
+        raise TroubleError(
+            Trouble("not finite", self.state.nimg, f"a number stopped being finite: {', '.join(bad[:3])}")
+        )
+
+
+def _floating(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *(buffer for buffer in network.buffers() if buffer.is_floating_point())]
+
+
+def _finite(tensors: list[Tensor]) -> bool:
+    return not tensors or bool(torch.stack(torch._foreach_norm(tensors)).sum().isfinite())

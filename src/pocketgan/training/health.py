@@ -1,0 +1,180 @@
+"""The health watch: a collapse, or a discriminator that has won, is told of within 500 steps.
+
+`Watch.look` runs every `LOOK_STEPS` steps on fixed latents and fixed real images. Healthy trainings of the classroom
+recipes look collapsed for a tenth to a third of their budget, so an alarm of collapse needs a generator that has once
+been varied, or a third of the budget behind it (docs/decisions/0008). What is seen, and when, is a function of the run
+alone; what the watch remembers is kept in the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pocketgan.core.latents import latents
+from pocketgan.core.pixels import to_bytes, to_floats
+from pocketgan.data.image_set import ImageSet
+from pocketgan.models.table import pair_of
+from pocketgan.recipes import Recipe
+from pocketgan.training.finite import Trouble
+from pocketgan.training.state import TrainState
+
+Policy = Literal["stop", "rollback", "warn"]
+
+LOOK_STEPS = 100  # a multiple of the loop's TICK_STEPS, so that a milestone falls on each look
+PATIENCE = 3  # an alarm needs this many more bad looks than good ones, so that one lucky look delays it only
+WARM_UP_STEPS = 600  # before which nothing is looked at
+WARM_UP_SHARE = 1 / 3  # of the budget, after which a generator that was never varied counts as collapsed
+IMAGES = 32  # fixed latents, and fixed real images
+GROUPS = 8  # classes among them, where the pair is conditional
+
+NEAR = 0.02  # two images are near-duplicates if their pixels differ by less than this share of the range (RMS)
+ACCURACY = 0.95  # share of pairs of a real and a fake image that a discriminator which has won tells apart,
+SURE = 40.0  # by this mean distance of their logits or more (the odds are 1e17),
+VANISHED = 1e-6  # or while the generator's gradient is smaller than this
+
+
+class Bounds(NamedTuple):
+    """Of one measure of variety, as a share of what it is for real images."""
+
+    alarm: float  # a look below this is bad
+    varied: float  # a look at which all measures are above this arms the watch
+
+
+BOUNDS = {
+    "variety": Bounds(alarm=0.05, varied=0.25),  # variance of a pixel, within a class where it can be asked for
+    "distinct": Bounds(alarm=0.5, varied=0.9),  # images without a near-duplicate
+    "classes": Bounds(alarm=0.2, varied=0.5),  # exp(entropy) of the classes that a guide reads
+    "spread": Bounds(alarm=0.2, varied=0.4),  # mean distance of two images' coarse features, where there is no guide
+}
+
+
+class Watch:
+    """Looks at a training from time to time.
+
+    Parameters
+    ----------
+    data
+        The images it learns from.
+    recipe
+        Its recipe.
+    guide
+        uint8 ``[N, C, H, W]`` to class probabilities ``[N, K]``, or None where no guide knows these images.
+    """
+
+    def __init__(self, data: ImageSet, recipe: Recipe, guide: Callable[[Tensor], Tensor] | None) -> None:
+        pair = pair_of(recipe.model.architecture)
+        self.recipe, self.pixels, self.guide = recipe, pair.pixels, None if pair.conditional else guide
+        self.total = recipe.schedule.total_nimg(len(data))
+        rows = torch.arange(0, len(data), max(1, len(data) // IMAGES))[:IMAGES]
+        self.labels: Tensor | None = None
+        self.groups = torch.zeros(len(rows), dtype=torch.int64)
+        if pair.conditional and data.labels is not None:
+            rows = _grouped_rows(data.labels)
+            self.labels = self.groups = data.labels[rows]
+        self.real = data.images[rows]
+        self.z = latents(recipe.seed, 0, len(rows), recipe.model.latent_dim)
+        self.of_real = self._measured(self.real)
+
+    def due(self, state: TrainState) -> bool:
+        """Whether a look falls on this step."""
+        steps = state.nimg // self.recipe.schedule.batch_size
+        return steps >= WARM_UP_STEPS and steps % LOOK_STEPS == 0
+
+    @torch.no_grad()
+    def look(self, state: TrainState) -> list[Trouble]:
+        """Look at the networks as they are, and note in `state` what was seen; the troubles that have lasted."""
+        state.generator.eval()
+        state.discriminator.eval()
+        z = self.z.to(state.device)
+        y = None if self.labels is None else self.labels.to(state.device)
+        fakes = state.generator(z, y)
+        on_real = state.discriminator(to_floats(self.real.to(state.device), self.pixels), y).logits.float()
+        on_fake = state.discriminator(fakes, y).logits.float()
+        state.generator.train()
+        state.discriminator.train()
+
+        measured = self._measured(to_bytes(fakes, self.pixels).cpu())
+        shares = {kind: value / max(self.of_real[kind], 1e-12) for kind, value in measured.items()}
+        state.armed = (
+            state.armed
+            or state.nimg >= WARM_UP_SHARE * self.total
+            or all(share >= BOUNDS[kind].varied for kind, share in shares.items())
+        )
+        seen = {kind: _collapsed(kind, share) for kind, share in shares.items() if share < BOUNDS[kind].alarm}
+        if not state.armed:
+            seen = {}
+        seen |= _won(state, on_real, on_fake)
+        before = state.suspicions
+        counts = {kind: before.get(kind, 0) + (1 if kind in seen else -1) for kind in {**before, **seen}}
+        state.suspicions = {kind: min(count, PATIENCE) for kind, count in counts.items() if count > 0}
+        return [Trouble(kind, state.nimg, words) for kind, words in seen.items() if state.suspicions[kind] == PATIENCE]
+
+    def _measured(self, images: Tensor) -> dict[str, float]:
+        """The measures of variety that these images, uint8 ``[N, C, H, W]``, allow."""
+        measured = {"variety": _variance(images, self.groups), "distinct": _distinct(images)}
+        if self.guide is not None:
+            measured["classes"] = _effective_classes(self.guide(images))
+        elif self.labels is None:
+            measured["spread"] = _spread(images)
+        return measured
+
+
+def _collapsed(kind: str, share: float) -> str:
+    return {
+        "variety": f"the generator has collapsed: its images vary {share:.1%} as much as real ones do",
+        "distinct": f"the generator repeats itself: only {share:.0%} of its images have no near-duplicate",
+        "classes": f"the generator has collapsed: it makes {share:.0%} of the classes that real images show",
+        "spread": f"the generator has collapsed: its images lie {share:.0%} as far apart as real ones do",
+    }[kind]
+
+
+def _won(state: TrainState, on_real: Tensor, on_fake: Tensor) -> dict[str, str]:
+    """Whether the discriminator has won, by its logits ``[N]`` and by the gradient that the last step left."""
+    sure = float(on_real.mean() - on_fake.mean())
+    accuracy = float((on_real[:, None] > on_fake[None]).float().mean())
+    gradients = [parameter.grad for parameter in state.generator.parameters() if parameter.grad is not None]
+    push = float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else 1.0
+    if accuracy < ACCURACY or (sure < SURE and push > VANISHED):
+        return {}
+    return {
+        "discriminator has won": "the discriminator has won: its logits tell real and fake images apart by "
+        f"{sure:.0f}, and the generator's gradient has the norm {push:.1g}"
+    }
+
+
+def _grouped_rows(labels: Tensor) -> Tensor:
+    """The first rows of up to `GROUPS` classes, equally many of each."""
+    classes = labels.unique()[:GROUPS]
+    return torch.cat([torch.nonzero(labels == label).flatten()[: IMAGES // len(classes)] for label in classes])
+
+
+def _variance(images: Tensor, groups: Tensor) -> float:
+    """Mean variance of a pixel in [0, 1] within the groups; images uint8 ``[N, C, H, W]``, groups ``[N]``."""
+    pixels = images.flatten(1).float() / 255
+    variances = [pixels[groups == group].var(0, correction=0).mean() for group in groups.unique()]
+    return float(torch.stack(variances).mean())
+
+
+def _distinct(images: Tensor) -> float:
+    """Share of images, uint8 ``[N, C, H, W]``, that have no other one nearer than `NEAR`."""
+    pixels = images.flatten(1).float() / 255
+    distances = torch.cdist(pixels, pixels) / pixels.shape[1] ** 0.5
+    distances.fill_diagonal_(torch.inf)
+    return float((distances.min(1).values >= NEAR).float().mean())
+
+
+def _spread(images: Tensor) -> float:
+    """Mean distance of two images in coarse features: a 4x4 grid of mean brightness for each channel."""
+    coarse = F.adaptive_avg_pool2d(images.float() / 255, 4).flatten(1)
+    return float(torch.pdist(coarse).mean())
+
+
+def _effective_classes(probabilities: Tensor) -> float:
+    """exp(entropy) of the classes that a guide reads, ``[N, K]``: 1 to K."""
+    shares = probabilities.argmax(1).bincount().float() / len(probabilities)
+    return float(torch.special.entr(shares).sum().exp())

@@ -1,0 +1,86 @@
+"""What a training leaves in its run's folder as it goes: events, timings, sample grids, TensorBoard's curves."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pocketgan.core.devices import peak_memory_mb
+from pocketgan.core.files import write_bytes
+from pocketgan.core.pixels import grid, to_png
+from pocketgan.core.terminal import Display
+from pocketgan.model import Model, Samples
+from pocketgan.recipes import Recipe
+from pocketgan.training.events import append_event
+from pocketgan.training.loop import Milestone
+from pocketgan.training.state import TrainState
+from pocketgan.training.tensorboard import Board
+
+SAMPLES = 100  # in a sample grid, always of the same latents
+
+
+def log_epoch(run: Path, milestone: Milestone, seconds: float, speed: float, board: Board | None) -> None:
+    """Write an epoch's losses to `events.jsonl` and what it cost to `timings.jsonl`.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    milestone
+        The epoch's end.
+    seconds
+        Of training since the run began.
+    speed
+        Images a second since then.
+    board
+        TensorBoard, if it is asked for.
+    """
+    place = {"epoch": milestone.epoch, "nimg": milestone.nimg}
+    losses = {"loss_d": _finite(milestone.loss_d), "loss_g": _finite(milestone.loss_g)}
+    append_event(run / "events.jsonl", {"event": "epoch", **place, **losses})
+    cost = {"seconds": round(seconds, 3), "images_per_second": round(speed, 1), "peak_memory_mb": peak_memory_mb()}
+    append_event(run / "timings.jsonl", {**place, **cost})
+    if board is not None:
+        board.losses(milestone.nimg, {name: value for name, value in losses.items() if value is not None})
+
+
+def wants_samples(milestone: Milestone, recipe: Recipe) -> bool:
+    """Whether the recipe asks for a sample grid at this epoch's end."""
+    return milestone.epoch <= 5 or milestone.epoch % recipe.schedule.sample_every == 0 or milestone.finished
+
+
+def draw_samples(
+    run: Path, model: Model, state: TrainState, milestone: Milestone, display: Display, board: Board | None
+) -> None:
+    """Write a grid of samples and show it."""
+    samples = samples_of(model, state, SAMPLES)
+    sheet = grid(samples.images, columns=10)
+    write_bytes(run / "samples" / f"epoch-{milestone.epoch:04d}.png", to_png(sheet))
+    display.picture(samples.images.numpy())
+    if board is not None:
+        board.images(milestone.nimg, sheet.numpy())
+
+
+def samples_of(model: Model, state: TrainState, count: int) -> Samples:
+    """Samples of a network in training, always of the same latents."""
+    model.generator.eval()
+    samples = model.sample(count, seed=model.recipe.seed)
+    state.generator.train()
+    return samples
+
+
+def timed(milestones: Iterator[Milestone]) -> Iterator[tuple[Milestone, float]]:
+    """Each milestone with the seconds of training that led to it; what the caller does between is not counted."""
+    while True:
+        began = time.perf_counter()
+        milestone = next(milestones, None)
+        if milestone is None:
+            return
+        yield milestone, time.perf_counter() - began
+
+
+def _finite(loss: float) -> float | None:
+    """A loss as JSON knows it: null where it is no number."""
+    return loss if math.isfinite(loss) else None

@@ -1,0 +1,76 @@
+"""Bugs to plant, one at a time: name, file, what is there, and what is put in its place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Bug(NamedTuple):
+    """One row of the table. `old` occurs once in the file, which is named from the package's folder."""
+
+    name: str  # as tests name it in their mark `catches`
+    file: str
+    old: str
+    new: str
+
+
+FILES, CHECKPOINT, HEALTH = "core/files.py", "training/checkpoint.py", "training/health.py"
+TRAINING, DOWNLOAD, CHILD, FINITE = "verbs/training.py", "data/download.py", "importer/child.py", "training/finite.py"
+
+# fmt: off
+BUGS = [
+    Bug("no sync", FILES, "                os.fsync(file.fileno())\n            Path(beside)", "            Path(beside)"),
+    Bug("folder not synced", FILES, 'if os.name == "nt":', "if True:"),
+    Bug("in-place save", FILES, "handle, beside = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)",
+        "beside = path\n        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)"),
+    Bug("litter left", FILES, 'for litter in list(folder.rglob(f"{PARTIAL}*")):', "for litter in []:"),
+    Bug("lock ignored", FILES, "            lock.acquire(blocking=False)", "            pass"),
+    Bug("holder not told", FILES, "return f\"process {holder['pid']} on {holder['host']} since {holder['since']}\"",
+        'return "another"'),
+    Bug("skipped manifest", CHECKPOINT, "    _check(path)\n    facts =", "    facts ="),
+    Bug("manifest without its own sum", CHECKPOINT, "own != _own_sum(content)", "False"),
+    Bug("facts without a sum", CHECKPOINT, "    for name in (TENSORS, FACTS):\n        if sha256(path",
+        "    for name in (TENSORS,):\n        if sha256(path"),
+    Bug("newest checkpoint not taken", CHECKPOINT, "for path in reversed(checkpoints(folder)):",
+        "for path in checkpoints(folder):"),
+    Bug("generator not restored", CHECKPOINT, '            network.load_state_dict(_under(tensors, f"{name}."))',
+        '            name == "generator" or network.load_state_dict(_under(tensors, f"{name}."))'),
+    Bug("average not restored", CHECKPOINT, '            network.load_state_dict(_under(tensors, f"{name}."))',
+        '            name == "ema" or network.load_state_dict(_under(tensors, f"{name}."))'),
+    Bug("optimiser state not restored", CHECKPOINT, "for key, value in moments.items()", "for key, value in ()"),
+    Bug("sums not restored", CHECKPOINT, '        state.sums.copy_(tensors["sums"])\n', ""),
+    Bug("old checkpoint dropped first", CHECKPOINT, "    with whole_folder(target) as beside:",
+        "    for old in checkpoints(folder):\n        shutil.rmtree(old)\n    with whole_folder(target) as beside:"),
+    Bug("good checkpoint not kept", CHECKPOINT, "if not any(is_good(path) for path in kept):", "if False:"),
+    Bug("events not cut", "training/events.py", 'if event.get("nimg", 0) <= nimg and', "if"),
+    Bug("threads not compared", "core/devices.py", '        "threads": torch.get_num_threads(),\n', ""),
+    Bug("second signal waits", "core/signals.py", "        if self.came is not None:\n            _end(number)\n", ""),
+    Bug("signal not saved", TRAINING, "(stop.came is not None or self._save_is_due()):\n                    self._save()",
+        "(stop.came is not None or self._save_is_due()):\n                    stop.obey()\n                    self._save()"),
+    Bug("signal waits for a milestone", TRAINING, "return stop.came is not None or self._save_is_due()", "return False"),
+    Bug("NaN not looked for", FINITE, "if not math.isfinite(sum(losses.tolist()) + vectors) or not _finite(self.taken):",
+        "if False:"),
+    Bug("NaN looked for after the average", "training/loop.py",
+        "        asked = after_step is not None and after_step(state, losses)\n        update_ema(state, beta)\n",
+        "        update_ema(state, beta)\n        asked = after_step is not None and after_step(state, losses)\n"),
+    Bug("moments not looked at", TRAINING, "        self.finite.everything()\n        save_checkpoint", "        save_checkpoint"),
+    Bug("collapse not looked for", HEALTH, "if share < BOUNDS[kind].alarm}", "if share < 0}"),
+    Bug("warm-up forgotten", HEALTH, "        if not state.armed:\n", "        if False:\n"),
+    Bug("rollback keeps the seed", "training/rollback.py", '"seed": derive(recipe.seed, "rollback", count),', '"seed": recipe.seed,'),
+    Bug("trouble exits like any error", FINITE, "    exit_code = 3\n", "    exit_code = 1\n"),
+    Bug("unsafe loader", CHILD, 'torch.load(file, map_location="cpu", weights_only=True)',
+        'torch.load(file, map_location="cpu", weights_only=False)'),
+    Bug("nothing forbidden in the child", CHILD, "        if loading:\n", "        if False:\n"),
+    Bug("no memory limit", CHILD, '        limits["RLIMIT_AS"] =', '        limits["NONE"] ='),
+    Bug("no content gate", "importer/tensors.py", "elif content.startswith((ZIP_MAGIC, TORCH_MAGIC)):", "elif True:"),
+    Bug("shapes not compared", "importer/__init__.py", "if value.shape != its.shape or not its.is_floating_point():",
+        "if False:"),
+    Bug("header believed", "data/idx.py", "if size is None and expected > MOST_INFLATED * path.stat().st_size:", "if False:"),
+    Bug("zip believed", "data/arrays.py",
+        "if members[name].file_size > MOST_INFLATED * members[name].compress_size:", "if False:"),
+    Bug("recipe of any size", "recipes.py", 'read_bytes(path, MAX_RECIPE_BYTES).decode("utf-8")',
+        'path.read_text(encoding="utf-8")'),
+    Bug("wrong checksum installed", DOWNLOAD, "    if reason is not None:\n        return reason\n", "    return reason\n"),
+    Bug("download not resumed", DOWNLOAD, "begun = part.stat().st_size if part.exists() else 0", "begun = 0"),
+]
+# fmt: on

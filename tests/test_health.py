@@ -1,0 +1,125 @@
+"""The health watch: what it sees, what it lets pass, and what a training then does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pocketgan.data.image_set import ImageSet
+from pocketgan.recipes import gan_recipe
+from pocketgan.training import health
+from pocketgan.training.finite import FiniteCheck, TroubleError
+from pocketgan.training.health import BOUNDS, Watch
+from pocketgan.training.loop import TICK_STEPS
+from pocketgan.training.state import TrainState, new_state
+from soak import health as soak_health
+
+BATCH, STEPS = 16, 40
+
+
+def state_of(name: str, data: ImageSet) -> TrainState:
+    return new_state(gan_recipe(name), data.shape, 10, torch.device("cpu"))
+
+
+@pytest.mark.catches("NaN not looked for", "NaN looked for after the average")
+def test_what_is_not_finite_is_told_in_its_step_and_the_average_never_takes_it() -> None:
+    count = soak_health.not_finite(24)
+    assert (count.tried, count.failed) == (24, [])
+
+
+def test_a_broken_moment_is_told_before_it_is_saved(digits: ImageSet) -> None:
+    """An infinite second moment stops a weight without a sound: the weight stays finite."""
+    state = state_of("mlp", digits)
+    check = FiniteCheck(state)
+    check.everything()
+    parameter = next(iter(state.generator.parameters()))
+    state.optimizer_g.state[parameter] = {"exp_avg_sq": torch.full_like(parameter, torch.inf)}
+    with pytest.raises(TroubleError, match="a moment of the generator's optimiser"):
+        check.everything()
+
+
+def look_at(fakes: torch.Tensor, data: ImageSet, name: str = "mlp", armed: bool = True) -> list[str]:
+    """What a watch suspects after one look at a generator that makes these images, uint8 [N, 1, 28, 28]."""
+    state = state_of(name, data)
+    state.armed = armed
+    watch = Watch(data, gan_recipe(name), None)
+    count = len(watch.real)
+    floats = fakes[:count].float() / 127.5 - 1
+    state.generator.forward = lambda z, y=None: floats  # type: ignore[method-assign]
+    assert watch.look(state) == []  # one look is never an alarm
+    return sorted(state.suspicions)
+
+
+@pytest.mark.catches("collapse not looked for")
+def test_a_look_tells_collapses_from_real_images(digits: ImageSet) -> None:
+    noise = torch.randint(0, 3, digits.images.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert look_at(digits.images[500:], digits) == []
+    assert look_at(digits.images[:1].expand(64, -1, -1, -1), digits) == ["distinct", "spread", "variety"]
+    assert look_at(digits.images[:1].clamp(max=250).expand(64, -1, -1, -1) + noise[:64], digits)[-1] == "variety"
+    assert look_at(digits.images[:2].repeat(32, 1, 1, 1), digits) == ["distinct"]
+
+
+def test_a_conditional_pair_must_vary_within_a_class(digits: ImageSet) -> None:
+    """One picture for each class is a collapse, though the pictures differ."""
+    watch = Watch(digits, gan_recipe("pocket"), None)
+    assert watch.labels is not None
+    firsts = {int(label): image for label, image in reversed(list(zip(watch.labels, watch.real, strict=True)))}
+    alike = torch.stack([firsts[int(label)] for label in watch.labels])
+    assert "variety" in look_at(alike, digits, "pocket")
+    assert look_at(watch.real, digits, "pocket") == []
+
+
+@pytest.mark.catches("warm-up forgotten")
+def test_a_generator_that_was_never_varied_is_let_alone_until_a_third_of_the_budget(digits: ImageSet) -> None:
+    one = digits.images[:1].expand(64, -1, -1, -1)
+    assert look_at(one, digits, armed=False) == []
+    state = state_of("mlp", digits)
+    watch = Watch(digits, gan_recipe("mlp"), None)
+    floats = one[: len(watch.real)].float() / 127.5 - 1
+    state.generator.forward = lambda z, y=None: floats  # type: ignore[method-assign]
+    state.nimg = watch.total // 3 - 100
+    watch.look(state)
+    assert not state.suspicions
+    state.nimg += 200
+    alarms = [watch.look(state) for _ in range(health.PATIENCE)]
+    assert [len(found) for found in alarms] == [0, 0, 3]
+
+
+def test_a_guide_counts_the_classes_of_unconditional_pairs(digits: ImageSet) -> None:
+    def guide(images: torch.Tensor) -> torch.Tensor:
+        return torch.eye(10)[(images.flatten(1).float().mean(1) / 5).long().clamp(max=9)]
+
+    watch = Watch(digits, gan_recipe("mlp"), guide)
+    assert watch.of_real["classes"] > 3
+    assert watch._measured(digits.images[:1].repeat(32, 1, 1, 1))["classes"] == pytest.approx(1.0)
+    assert "spread" not in watch.of_real
+
+
+def test_a_discriminator_has_won_by_its_logits_or_by_a_vanished_gradient(digits: ImageSet) -> None:
+    state = state_of("mlp", digits)
+    for parameter in state.generator.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    real, fake = torch.full((32,), 6.0), torch.full((32,), -6.0)
+    assert not health._won(state, real, fake)  # as in the classroom recipes: sure, and the generator goes on learning
+    assert health._won(state, 4 * real, 4 * fake)
+    assert not health._won(state, 4 * fake, 4 * real)
+    for parameter in state.generator.parameters():
+        parameter.grad = torch.full_like(parameter, 1e-12)
+    assert health._won(state, real, fake)
+
+
+def test_an_alarm_needs_bad_looks_to_outnumber_good_ones_and_bounds_leave_a_gap(digits: ImageSet) -> None:
+    state = state_of("mlp", digits)
+    state.armed = True
+    watch = Watch(digits, gan_recipe("mlp"), None)
+    good = watch.real.float() / 127.5 - 1
+    bad = good[:1].expand_as(good)
+    told = []
+    for floats in (bad, bad, good, bad, bad, good, good, good):
+        state.generator.forward = lambda z, y=None, floats=floats: floats  # type: ignore[method-assign]
+        told.append(bool(watch.look(state)))
+    assert told == [False, False, False, False, True, False, False, False]
+    assert state.suspicions == {}
+    assert all(bounds.alarm < bounds.varied for bounds in BOUNDS.values())
+    assert health.LOOK_STEPS % TICK_STEPS == 0
+    assert health.LOOK_STEPS * health.PATIENCE <= 500
