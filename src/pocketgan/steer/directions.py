@@ -19,7 +19,7 @@ from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Budget, Context
 
 DRAWN = 20_000  # kept latents whose images are measured, at most
-TRIED = 1000  # latents that the strength of the class move is chosen on
+TRIED = 400  # latents that the strength of the class move is chosen on
 STRENGTHS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)  # of the class move, in means of the class
 RIDGE = 1e-2  # of least squares, relative to the number of rows
 

@@ -58,7 +58,7 @@ def held_out(collected: Collected) -> int:
 
 
 def fit_reader(context: Context, seed: int, budget: Budget) -> Reader:
-    """Learn the guide's probabilities of the collected latents, but for those held out: the distillation of Hinton et al. 2015.
+    """Learn the guide's probabilities of the collected latents, but for those held out: Hinton et al. 2015.
 
     Sure and unsure ones alike: where the generator's images are hard to read, the reader has to know it.
     """
