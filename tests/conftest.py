@@ -84,7 +84,7 @@ def steered_folder(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -
     drawing_model(digits).save(folder)
     model = Model.load(folder)
     for method in METHODS:
-        model.steer.fit(method, latents=3000, steps=100)
+        model.steer.fit(method, latents=4000, steps=100)
     return folder
 
 

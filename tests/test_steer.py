@@ -13,10 +13,12 @@ from conftest import drawing_model
 from pocketgan.classifier import Classifier
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.latents import BLOCK, latents, slerp
+from pocketgan.core.randomness import derive
 from pocketgan.data.image_set import ImageSet
 from pocketgan.judge import JUDGE
 from pocketgan.metrics.strokes import STROKES, strokes
 from pocketgan.model import Model
+from pocketgan.saved import weights_digest
 from pocketgan.steer.collect import SURE
 from pocketgan.steer.coupling import Flow
 from pocketgan.steer.directions import Directions
@@ -24,7 +26,7 @@ from pocketgan.steer.energy import Energy
 from pocketgan.steer.reader import Reader
 from pocketgan.steer.table import METHODS
 
-HITS = {"flow": 0.8, "bank": 1.0, "energy": 0.4, "search": 0.2, "directions": 0.2, "lcp": 0.0}  # at least, by the guide
+HITS = {"flow": 0.8, "bank": 1.0, "energy": 0.2, "search": 0.0, "directions": 0.5, "lcp": 0.0}  # at least, by the guide
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +43,9 @@ def same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def test_acceptance_is_what_a_recount_gives(steered: Model) -> None:
-    found = steered.steer.collect(latents=3000)
+    found = steered.steer.collect(latents=4000)
     guide = steered.steer.guided_by(None).guide
-    rows = torch.arange(0, 3000, 7)
+    rows = torch.arange(0, 4000, 7)
     read = guide.probabilities(steered.images(found.z[rows]))
     assert same(read.argmax(1), found.labels[rows])
     assert same(read.amax(1) >= SURE, found.kept[rows])
@@ -52,7 +54,7 @@ def test_acceptance_is_what_a_recount_gives(steered: Model) -> None:
 
 
 def test_what_is_collected_is_no_sample(steered: Model) -> None:
-    found = steered.steer.collect(latents=3000)
+    found = steered.steer.collect(latents=4000)
     assert not same(found.z[:BLOCK], latents(0, 0, BLOCK, found.dim))
 
 
@@ -122,22 +124,24 @@ def test_the_bank_gives_each_latent_once_and_then_no_more(steered: Model) -> Non
         steered.sample(10 * max(steered.steer.fitted("bank").facts.kept) + 10, balanced=True, method="bank")
 
 
-def test_lcp_learns_the_mean_of_a_class_which_lies_near_the_origin(steered: Model) -> None:
-    z, labels = steered.steer.collect(latents=3000).pairs()
-    found = steered.steer.latents(5, 8, method="lcp")
+def test_lcp_learns_the_mean_of_a_class_which_lies_near_the_origin(digits: ImageSet) -> None:
+    model = drawing_model(digits)
+    z, labels = model.steer.collect(latents=4000).pairs()
+    model.steer.fit("lcp", latents=4000, steps=600)
+    found = model.steer.latents(5, 8, method="lcp")
     assert len(found.unique(dim=0)) == 1
     mean = z[labels == 8].mean(0)
     assert float((found[0] - mean).norm()) < 0.35 * float(mean.norm())
     assert float(found[0].norm()) < 0.8 * z.norm(dim=1).mean()
 
 
-def test_search_keeps_every_norm(steered: Model) -> None:
-    from pocketgan.core.randomness import derive
-
-    begin = latents(derive(0, "search"), 0, 50, 16)
-    found = steered.steer.latents(50, 2, method="search")
+def test_search_climbs_and_keeps_every_norm(steered: Model) -> None:
+    begin = latents(derive(0, "search"), 0, BLOCK, 16)
+    found = steered.steer.latents(BLOCK, 2, method="search")
     assert torch.allclose(found.norm(dim=1), begin.norm(dim=1), rtol=1e-4)
-    assert not torch.allclose(found, begin)
+    before, after = (steered.steer.guided_by(None).read(z)[:, 2] for z in (begin, found))
+    assert float(after.mean()) > float(before.mean()) + 0.02
+    assert torch.equal(found[before > 0.999], begin[before > 0.999]), "what is sure already stays"
 
 
 def test_the_energy_of_a_reader_that_says_nothing_is_the_prior() -> None:
@@ -145,9 +149,9 @@ def test_the_energy_of_a_reader_that_says_nothing_is_the_prior() -> None:
     for parameter in reader.parameters():
         torch.nn.init.zeros_(parameter)
     walker = Energy(reader, 6)
-    z = torch.cat([walker.latents(torch.zeros(BLOCK, dtype=torch.int64), n * BLOCK, 0) for n in range(16)])
-    assert z.mean(0).abs().max() < 0.1
-    assert (z.T.cov() - torch.eye(6)).abs().max() < 0.12
+    z = torch.cat([walker.latents(torch.zeros(BLOCK, dtype=torch.int64), n * BLOCK, 0) for n in range(8)])
+    assert z.mean(0).abs().max() < 0.15
+    assert (z.T.cov() - torch.eye(6)).abs().max() < 0.25
 
 
 def test_a_flow_tells_its_own_log_determinant() -> None:
@@ -156,7 +160,9 @@ def test_a_flow_tells_its_own_log_determinant() -> None:
         torch.nn.init.normal_(coupling.exit.weight, 0.0, 0.3, generator=torch.Generator().manual_seed(1))
     noise, label = torch.randn(1, 6, generator=torch.Generator().manual_seed(0)), torch.tensor([2])
     jacobian = torch.autograd.functional.jacobian(lambda u: flow(u, label)[0][0], noise)[:, 0]
-    assert float(flow(noise, label)[1]) == pytest.approx(float(torch.linalg.slogdet(jacobian).logabsdet), abs=1e-4)
+    assert float(flow(noise, label)[1].detach()) == pytest.approx(
+        float(torch.linalg.slogdet(jacobian).logabsdet), abs=1e-4
+    )
 
 
 def test_directions_keep_the_norm_and_the_part_that_makes_the_class(steered: Model) -> None:
@@ -172,8 +178,8 @@ def test_directions_keep_the_norm_and_the_part_that_makes_the_class(steered: Mod
 
 def test_what_the_guide_reads_rightly_is_not_drawn_again(steered: Model) -> None:
     guide = steered.steer.guided_by(None).guide
-    plain = steered.sample(100, balanced=True, method="directions")
-    checked = steered.sample(100, balanced=True, method="directions", checked=True)
+    plain = steered.sample(100, balanced=True, method="energy")
+    checked = steered.sample(100, balanced=True, method="energy", checked=True)
     right = guide.label(plain.images) == plain.labels
     assert same(checked.latents[right], plain.latents[right])
     assert (guide.label(checked.images) == checked.labels).sum() > right.sum()
@@ -185,7 +191,8 @@ def test_what_the_guide_reads_rightly_is_not_drawn_again(steered: Model) -> None
 def test_a_picture_that_the_generator_made_is_found_again(steered: Model) -> None:
     made = steered.sample(3, label=1, method="bank").images
     found = steered.steer.invert(made)
-    assert float(found.errors.max()) < 0.05
+    assert float(found.errors.median()) < 0.02
+    assert float(found.errors.max()) < 0.15
     assert same(found.images, steered.images(found.latents))
     assert float(found.latents.norm(dim=1).max()) <= 16**0.5 + 2.0 + 1e-3
     with pytest.raises(UsageError, match="makes pictures"):
@@ -270,6 +277,22 @@ def test_a_class_that_is_never_made_is_told_and_refused(digits: ImageSet) -> Non
 def test_a_generator_that_makes_no_class_is_refused(digits: ImageSet) -> None:
     with pytest.raises(UsageError, match="train the generator longer"):
         drawing_model(digits, classes=range(0)).steer.fit("bank", latents=500)
+
+
+def test_an_own_guide_is_kept_with_the_model(digits: ImageSet, tmp_path: Path) -> None:
+    guide = Classifier.load("guide")
+    with torch.no_grad():
+        next(guide.network.parameters()).mul_(1.001)
+    drawing_model(digits).save(tmp_path / "model")
+    Model.load(tmp_path / "model").steer.fit("bank", guide=guide, latents=1000)
+    model = Model.load(tmp_path / "model")
+    model.save(tmp_path / "copy")
+    for again in (model, Model.load(tmp_path / "copy")):
+        assert weights_digest(again.steer.guided_by(None).guide.network) == weights_digest(guide.network)
+        assert len(again.sample(3, label=1, checked=True)) == 3
+    model.steer.guided_by("guide")
+    with pytest.raises(PocketganError, match="another guide"):
+        model.sample(3, label=1, checked=True)
 
 
 def test_the_judge_is_no_guide(digits: ImageSet) -> None:

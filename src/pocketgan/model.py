@@ -22,8 +22,8 @@ from pocketgan.models.layers import Discriminator, Generator, Shape, channels_la
 from pocketgan.models.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.saved import load_weights, model_folder, read_model_file, save_networks
-from pocketgan.steer.steering import FOLDER, Steering, Wish
-from pocketgan.steer.stored import save_fitted
+from pocketgan.steer.steering import Steering
+from pocketgan.steer.wish import Wish
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -306,8 +306,8 @@ class Model:
             networks["discriminator"] = self.discriminator
         steerers = {} if self.conditional else self.steer.everything()
         save_networks(folder, networks, self.recipe, self.shape, self.class_names, self.facts)
-        for name, fitted in steerers.items():
-            save_fitted(folder / FOLDER / name, fitted)
+        if steerers:
+            self.steer.save(folder, steerers)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Model:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pocketgan.classifier import GUIDE as SHIPPED_GUIDE
 from pocketgan.classifier import Classifier, guide_for
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.latents import BLOCK, balanced_labels
+from pocketgan.core.latents import BLOCK
 from pocketgan.core.pixels import PixelRange
 from pocketgan.core.randomness import derive
 from pocketgan.judge import refuse_judge
 from pocketgan.models.layers import Generator, Shape
-from pocketgan.saved import weights_digest
+from pocketgan.saved import holds, weights_digest
 from pocketgan.steer.collect import Collected, collect, missing_line
 from pocketgan.steer.directions import Directions
 from pocketgan.steer.frozen import Frozen
@@ -25,30 +25,11 @@ from pocketgan.steer.invert import Inversion, invert
 from pocketgan.steer.method import Budget, Context
 from pocketgan.steer.stored import ABOUT, Facts, Fitted, load_fitted, save_fitted
 from pocketgan.steer.table import METHODS, method_of
+from pocketgan.steer.wish import Wish, check_wish
 
 FOLDER = "steer"  # inside a model's folder; one folder in it for each method
+GUIDE = "guide"  # beside them, where it is not the shipped one
 NEEDS_GUIDE = ("search",)  # methods that ask the guide whenever they are used
-
-
-class Wish(NamedTuple):
-    """What is wanted of a steered model.
-
-    Attributes
-    ----------
-    label
-        The class of all images; None for classes in turn.
-    method
-        A fitted one; None for the best fitted.
-    checked
-        Whether the guide looks at the images, and what it reads as another class is drawn once more.
-    moves
-        Directions by name, in standard deviations of the class.
-    """
-
-    label: int | None = None
-    method: str | None = None
-    checked: bool = False
-    moves: Mapping[str, float] | None = None
 
 
 class Steering:
@@ -80,7 +61,9 @@ class Steering:
         self._fitted: dict[str, Fitted] = {}
 
     def guided_by(self, guide: Classifier | str | Path | None) -> Frozen:
-        """The model beside a guide, which is kept for later; None keeps the last one, or takes the shipped one.
+        """The model beside a guide, which is kept for later; None keeps the last one, or takes that of an earlier fit.
+
+        Where there is none of an earlier fit, that is the shipped one.
 
         Raises
         ------
@@ -90,6 +73,8 @@ class Steering:
         if guide is None and self._frozen is not None:
             return self._frozen
         device = next(self._generator.parameters()).device
+        if guide is None and self.folder is not None and holds(self.folder / FOLDER / GUIDE, "classifier"):
+            guide = self.folder / FOLDER / GUIDE
         if guide is None:
             found = guide_for(self.shape, self.class_names, str(device))
             if found is None:
@@ -179,9 +164,9 @@ class Steering:
             guide=weights_digest(frozen.guide.network),
         )
         fitted = Fitted(steerer, facts)
-        if self.folder is not None:
-            save_fitted(self.folder / FOLDER / method, fitted)
         self._fitted[method] = fitted
+        if self.folder is not None:
+            self.save(self.folder, {method: fitted})
         return fitted
 
     def methods(self) -> list[str]:
@@ -216,6 +201,16 @@ class Steering:
         """All fitted methods, read from the folder where they are not in memory."""
         return {name: self.fitted(name) for name in self.methods()}
 
+    def save(self, folder: Path, fits: Mapping[str, Fitted]) -> None:
+        """Write fits into a model's folder, each whole, with their guide where it is not the shipped one."""
+        for name, fitted in fits.items():
+            save_fitted(folder / FOLDER / name, fitted)
+        if fits:
+            guide = self.guided_by(None).guide
+            shipped = Classifier.load(SHIPPED_GUIDE, "cpu")
+            if weights_digest(guide.network) != weights_digest(shipped.network):
+                guide.save(folder / FOLDER / GUIDE)
+
     def provider(self, wish: Wish, stop: int) -> Callable[[Tensor, int, int], Tensor]:
         """How the latents of a wish are found: from labels int64 ``[BLOCK]``, the block's start and a seed.
 
@@ -233,7 +228,7 @@ class Steering:
         """
         fitted = self.fitted(wish.method)
         facts = fitted.facts
-        self._check(wish, facts, stop)
+        check_wish(wish, facts, self.names(), stop)
         frozen = self.guided_by(None)
         if wish.checked or facts.method in NEEDS_GUIDE:
             self._check_guide(frozen, facts)
@@ -276,21 +271,6 @@ class Steering:
             for label, name in enumerate(names)
             if label not in facts.made
         ]
-
-    def _check(self, wish: Wish, facts: Facts, stop: int) -> None:
-        classes = len(facts.kept)
-        if wish.label is not None and not 0 <= wish.label < classes:
-            raise UsageError(f"class {wish.label} is outside the classes 0 to {classes - 1} of this model")
-        wanted = [wish.label] if wish.label is not None else balanced_labels(0, classes, classes).tolist()
-        for label in wanted:
-            if label not in facts.made:
-                raise UsageError(missing_line(self.names()[label], facts.kept[label], facts.latents))
-            needed = stop if wish.label is not None else (stop + classes - 1 - label) // classes
-            if METHODS[facts.method].finite and needed > facts.kept[label]:
-                raise UsageError(
-                    f"the {facts.method} holds {facts.kept[label]:,} latents of class {self.names()[label]} and gives "
-                    f"none twice; ask for fewer than {needed:,}, collect more with --latents, or fit flow"
-                )
 
     def _check_guide(self, frozen: Frozen, facts: Facts) -> None:
         if weights_digest(frozen.guide.network) != facts.guide:

@@ -12,7 +12,7 @@ from pocketgan.core.terminal import Display
 from pocketgan.export import export_samples
 from pocketgan.judge import refuse_judge
 from pocketgan.model import Model, Samples
-from pocketgan.steer.steering import Wish
+from pocketgan.steer.wish import Wish
 
 
 def generate(
