@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import pytest
+import torch
 
+from pocketgan.bench.classroom import Digits, classroom_steps
 from pocketgan.bench.results import keep, write_results
+from pocketgan.bench.speedrun import speedrun
+from pocketgan.bench.throughput import throughput, write_throughput
 from pocketgan.core.errors import UsageError
-from pocketgan.core.pixels import grid, to_png
+from pocketgan.core.pixels import grid, to_floats, to_png
+from pocketgan.core.terminal import Display
+from pocketgan.data.image_set import ImageSet
 from pocketgan.model import Model
+from pocketgan.models.table import pair_of
+from pocketgan.recipes import GAN_PRESETS, gan_recipe
 from pocketgan.saved import SHIPPED
 
 
@@ -57,3 +66,50 @@ def test_what_is_neither_a_run_nor_a_classifier_is_refused(tmp_path: Path, small
         write_results([tmp_path], tmp_path / "results.md")
     with pytest.raises(UsageError, match=r"summary\.json"):
         keep(small_run, tmp_path / "kept")
+
+
+@pytest.mark.parametrize("name", GAN_PRESETS)
+def test_the_classroom_loop_trains_every_preset(name: str, digits: ImageSet) -> None:
+    recipe = gan_recipe(name)
+    shown = list(islice(classroom_steps(digits, recipe), 3))
+    assert shown == [recipe.schedule.batch_size * step for step in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("name", ["pocket", "dcgan-rotate"])
+def test_the_classroom_sees_images_in_the_recipes_range(name: str, digits: ImageSet) -> None:
+    recipe = gan_recipe(name, {"rotate": 0})
+    image, label = Digits(digits, recipe)[3]
+    assert torch.allclose(image, to_floats(digits.images[3], pair_of(name).pixels), atol=1e-6)
+    assert digits.labels is not None
+    assert label == digits.labels[3]
+
+
+def test_throughput_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan.bench.throughput.TURN_SECONDS", 0.05)
+    monkeypatch.setattr("pocketgan.bench.throughput.ROUNDS", 2)
+    monkeypatch.setattr("pocketgan.bench.throughput._memory", lambda kind, name: 300)
+    (row,) = throughput(["mlp"], Display(quiet=True))
+    assert row.least_ratio <= row.ratio <= row.most_ratio
+    assert row.here > 0
+    assert row.gflops == pytest.approx(row.here * 4.6e-3, rel=0.05)  # 4.6 million operations an image
+    text = write_throughput([row], tmp_path / "throughput.md").read_text()
+    assert f"| `mlp` | fp32 | {row.classroom:,.0f} | {row.here:,.0f} | {row.ratio:.1f} " in text
+
+
+def test_a_speedrun_trains_and_scores_each_seed_once(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan.scorecard.tstr.SEEDS", (0,))
+    monkeypatch.setattr("pocketgan.verbs.evaluate.TSTR_COUNT", 200)
+    out = small_mnist / "speed"
+    entries = speedrun("pocket", [3, 4], out, split="val", display=Display(quiet=True), nimg=256)
+    assert [Model.load(out / f"seed-{seed}").recipe.data.split for seed in (3, 4)] == ["fit", "fit"]
+    assert [(entry.seed, entry.nimg) for entry in entries] == [(3, 256), (4, 256)]
+    written = json.loads((out / "speedrun.json").read_text())
+    score = entries[0].card.score("fd_judge")
+    assert score is not None
+    assert written["runs"][0]["fd_judge"] == pytest.approx(score.value / score.floor.value)
+    assert written["runs"][1]["tstr"] == entries[1].card.tstr.accuracy.value  # type: ignore[union-attr]
+    assert (out / "speedrun.md").read_text().count("| 256 |") == 2
+    monkeypatch.setattr("pocketgan.bench.speedrun.evaluate", None)  # nothing is scored a second time
+    assert speedrun("pocket", [3, 4], out, split="val", display=Display(quiet=True), nimg=256) == entries
+    with pytest.raises(UsageError, match="must be test or val"):
+        speedrun("pocket", [3], out, split="train", display=Display(quiet=True))

@@ -7,35 +7,18 @@ import shlex
 from pathlib import Path
 
 import pytest
-import torch
 
 from pocketgan.cli import main
-from pocketgan.data.mnist import Split, mnist
 from pocketgan.recipes import gan_recipe
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-SMALL = {"train": 600, "test": 200, "fit": 500, "val": 100}  # images
 
 
 def blocks(language: str) -> list[str]:
     found = re.findall(rf"<!-- tested -->\n```{language}\n(.*?)```", README, re.DOTALL)
     assert found, f"the README has no tested {language}"
     return found
-
-
-@pytest.fixture
-def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty folder to work in, where MNIST is 600 images and a minute a thousandth of one."""
-
-    def few(split: Split = "train"):  # type: ignore[no-untyped-def]
-        return mnist(split).rows(torch.arange(SMALL[split]))
-
-    for home in ("data.load", "data.sealed", "scorecard.yardstick", "verbs.evaluate"):
-        monkeypatch.setattr(f"pocketgan.{home}.mnist", few)
-    monkeypatch.setattr("pocketgan.verbs.train.WARM_UP_SECONDS", 0.05)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def test_every_command_of_the_readme_runs(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -639,6 +639,58 @@ def bench_results(*folders: Path, out: Path) -> None:
     print(write_results(folders, out))
 
 
+@bench_app.command(name="throughput")
+def bench_throughput(*recipes: str, out: Path, quiet: Quiet = False) -> None:
+    """Measure images a second in training beside the loop that tutorials teach, in turns, in one run.
+
+    Parameters
+    ----------
+    recipes
+        Presets; all of them without any.
+    out
+        The Markdown file; one that is there is replaced.
+    """
+    _load_torch()
+    from pocketgan.bench.throughput import throughput, write_throughput
+    from pocketgan.core.terminal import Display
+    from pocketgan.recipes import GAN_PRESETS
+
+    rows = throughput(list(recipes or GAN_PRESETS), Display(quiet))
+    print(write_throughput(rows, out))
+
+
+@bench_app.command(name="speedrun")
+def bench_speedrun(
+    recipe: str = "pocket",
+    *,
+    out: Path,
+    seeds: str = "0,1,2",
+    split: str = "test",
+    quiet: Quiet = False,
+    **options: GanField,
+) -> None:
+    """Train a recipe once for each seed and score each model, tstr included: seconds of training against quality.
+
+    Parameters
+    ----------
+    recipe
+        A preset's name or a .toml file.
+    out
+        A folder, which the same command goes on with; speedrun.md and speedrun.json are written into it.
+    seeds
+        With commas between.
+    split
+        Real images to measure against: test, for a frozen recipe, or val for research (then fit is learned from).
+    """
+    _load_torch()
+    from pocketgan.bench.speedrun import speedrun
+    from pocketgan.core.terminal import Display
+
+    numbers = [_seed(word) for word in _listed(seeds)]
+    speedrun(recipe, numbers, out, split=split, display=Display(quiet), **_options(options, None))
+    print((out / "speedrun.md").read_text(encoding="utf-8"), end="")
+
+
 @bench_app.command(name="known-answers")
 def bench_known_answers(*, out: Path, resamplings: Whole = 300, quiet: Quiet = False) -> None:
     """Score sets of images whose faults are known, and healthy ones: can the scorecard see what it should?
@@ -796,6 +848,12 @@ def _options(options: dict[str, str], data: str | None, until_good: bool = False
 
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _seed(word: str) -> int:
+    if not word.isdecimal():
+        raise UsageError(f"--seeds: {word!r} is no whole number from 0; give them with commas between")
+    return int(word)
 
 
 def _print_summary(folder: Path, summary: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def _gan(name: str, **sections: Any) -> Recipe:
 _GANS: list[tuple[Recipe, str]] = [
     (_gan("pocket",
         model={"architecture": "pocket", "latent_dim": 64},
-        objective={"loss": "relativistic", "r1": 0.1, "r1_every": 8, "class_weight": 0.1},
+        objective={"loss": "relativistic", "r1": 0.1, "r1_every": 8, "class_weight": 0.2},
         optimizer={"lr_g": 2e-3, "lr_d": 2e-3, "beta1": 0.0, "beta2": 0.99, "precision": "auto"},
         schedule={"batch_size": 128, "epochs": 8, "lr_hold": 0.5, "ema_share": 0.06}),
      "The default: a small residual, convolutional, conditional pair: relativistic loss, lazy R1 on real images, a projection "

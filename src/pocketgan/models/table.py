@@ -91,7 +91,7 @@ def check_images(architecture: str, shape: Shape, classes: int) -> None:
         )
     if pair.conditional and classes == 0:
         raise UsageError(
-            f"{architecture} learns from labels and these images have none; add class folders or try 'dcgan'"
+            f"{architecture} learns from labels and these images have none; add class folders or try 'pocket-free'"
         )
 
 

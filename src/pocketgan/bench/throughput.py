@@ -1,0 +1,158 @@
+"""`bench throughput`: images a second of each recipe beside the loop that tutorials teach, in turns, in one run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+
+from pocketgan.bench.classroom import classroom_steps
+from pocketgan.core.devices import multiplies_bf16, peak_memory_mb
+from pocketgan.core.files import write_text
+from pocketgan.core.terminal import Display
+from pocketgan.data.image_set import ImageSet
+from pocketgan.data.mnist import mnist
+from pocketgan.recipes import Recipe, gan_recipe
+from pocketgan.saved import made_with
+from pocketgan.training.loop import train_steps
+from pocketgan.training.state import new_state
+from pocketgan.verbs.describe import matmul_speed, training_flops
+
+ROUNDS = 5  # turns of both loops
+TURN_SECONDS = 4.0  # of each turn, at least
+CPU = torch.device("cpu")
+
+
+class Speed(NamedTuple):
+    """One recipe's row: images a second and memory of both loops."""
+
+    recipe: str
+    precision: str
+    classroom: float  # images a second, the median of the turns
+    here: float
+    ratio: float  # the median of the turns' ratios
+    least_ratio: float
+    most_ratio: float
+    gflops: float  # that our loop does a second
+    fp32_share: float  # of this machine's fp32 matrix products a second, a fraction
+    classroom_memory_mb: int | None
+    memory_mb: int | None
+
+
+def throughput(names: list[str], display: Display) -> list[Speed]:
+    """Measure each recipe on MNIST's training images.
+
+    Parameters
+    ----------
+    names
+        Presets.
+    display
+        Where progress is shown.
+    """
+    data, rows = mnist("train"), []
+    with display.bar("throughput", len(names) * ROUNDS) as bar:
+        for place, name in enumerate(names):
+            recipe = _here(gan_recipe(name))
+            loops = [_warm(loop(data, recipe)) for loop in LOOPS.values()]
+            turns = []
+            for turn in range(ROUNDS):
+                turns.append([_speed(loop) for loop in loops])
+                bar.update(place * ROUNDS + turn + 1, name)
+            ratios = [here / classroom for classroom, here in turns]
+            peak = matmul_speed(torch.float32)
+            here = median(turn[1] for turn in turns)
+            gflops = here * training_flops(recipe, data.shape, len(data.class_names)) / 1e9
+            memory = [_memory(kind, name) for kind in LOOPS]
+            rows.append(
+                Speed(
+                    recipe=name,
+                    precision=recipe.optimizer.precision,
+                    classroom=median(turn[0] for turn in turns),
+                    here=here,
+                    ratio=median(ratios),
+                    least_ratio=min(ratios),
+                    most_ratio=max(ratios),
+                    gflops=gflops,
+                    fp32_share=gflops / peak,
+                    classroom_memory_mb=memory[0],
+                    memory_mb=memory[1],
+                )
+            )
+            display.line(f"{name}: {rows[-1].here:,.0f} images/s, {rows[-1].ratio:.1f} times the classroom loop")
+    return rows
+
+
+def _here(recipe: Recipe) -> Recipe:
+    if recipe.optimizer.precision != "auto":
+        return recipe
+    precision = "bf16" if multiplies_bf16(CPU) else "fp32"
+    return recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"precision": precision})})
+
+
+def _own_steps(data: ImageSet, recipe: Recipe) -> Iterator[int]:
+    endless = recipe.schedule.model_copy(update={"epochs": None, "nimg": 1 << 40})
+    wanted = recipe.model_copy(update={"schedule": endless})
+    state = new_state(wanted, data.shape, len(data.class_names), CPU)
+    return (milestone.nimg for milestone in train_steps(state, data, wanted))
+
+
+LOOPS: dict[str, Callable[[ImageSet, Recipe], Iterator[int]]] = {"classroom": classroom_steps, "own": _own_steps}
+
+
+def _warm(loop: Iterator[int]) -> Iterator[int]:
+    _speed(loop, seconds=1.0)
+    return loop
+
+
+def _speed(loop: Iterator[int], seconds: float = TURN_SECONDS) -> float:
+    """Images a second over at least so many seconds, from one step's or milestone's end to another's."""
+    first, began = next(loop), time.perf_counter()
+    for shown in loop:
+        spent = time.perf_counter() - began
+        if spent >= seconds:
+            return (shown - first) / spent
+    raise AssertionError("the loops have no end")
+
+
+def _memory(kind: str, name: str) -> int | None:
+    """Peak memory in MB of a process that does nothing but this loop, for some steps."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_peak, (kind, name))
+
+
+def _peak(kind: str, name: str) -> int | None:
+    loop = LOOPS[kind](mnist("train"), _here(gan_recipe(name)))
+    _speed(loop, seconds=2.0)
+    return peak_memory_mb()
+
+
+def write_throughput(rows: list[Speed], out: Path) -> Path:
+    """The table as Markdown."""
+    facts: dict[str, Any] = made_with(CPU)
+    lines = [
+        "# Throughput",
+        "",
+        "Images a second in training, batch as in the recipe, beside the loop of tutorials: a data loader, images",
+        f"turned to floats one by one, fp32, each player's passes apart. {ROUNDS} turns of each in one run; the ratio",
+        "is the median of the turns', with the least and the most. Share is of this machine's measured fp32 matrix",
+        "products a second. Memory is the peak of a process that does nothing else.",
+        "",
+        f"`pocketgan bench throughput`: torch {facts['torch']}, {facts['machine']}, {facts['threads']} threads.",
+        "",
+        "| recipe | | classroom | pocketgan | ratio | GFLOP/s | share of fp32 peak | memory, classroom | memory |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| `{row.recipe}` | {row.precision} | {row.classroom:,.0f} | {row.here:,.0f} "
+        f"| {row.ratio:.1f} ({row.least_ratio:.1f} to {row.most_ratio:.1f}) | {row.gflops:,.0f} "
+        f"| {row.fp32_share:.0%} | {row.classroom_memory_mb} MB | {row.memory_mb} MB |"
+        for row in rows
+    ]
+    write_text(out, "\n".join(lines) + "\n")
+    return out
