@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from pocketgan.classifier import Classifier
 from pocketgan.core.cache import VARIABLE
+from pocketgan.core.pixels import to_bytes
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import Split, mnist
 from pocketgan.model import Model
+from pocketgan.models.table import build_pair
+from pocketgan.recipes import gan_recipe
+from pocketgan.steer.table import METHODS
 from pocketgan.verbs.train import train
 
 SMALL = {"train": 600, "test": 200, "fit": 500, "val": 100}  # images of `small_mnist`
@@ -64,6 +69,45 @@ def pocket_model(small_run: Path) -> Model:
 def mlp_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """An unconditional model after 20 steps."""
     return train("mlp", out=tmp_path_factory.mktemp("runs") / "mlp", nimg=2000, quiet=True)
+
+
+def drawing_model(digits: ImageSet, classes: range = range(10)) -> Model:
+    """An unconditional model that was built, not trained: where exactly one of its first latents is high, it draws one.
+
+    Latent number k above 1.2 lays a real digit k into the picture; classes left out are never drawn.
+    """
+    recipe = gan_recipe("mlp", {"latent_dim": 16})
+    generator, _ = build_pair(recipe.model, digits.shape, 10, 0)
+    first, last = (layer for layer in generator.modules() if isinstance(layer, torch.nn.Linear))
+    assert digits.labels is not None
+    guide = Classifier.load("guide")
+    with torch.no_grad():
+        for tensor in generator.parameters():
+            tensor.zero_()
+        last.bias.fill_(-4.0)
+        for label in classes:
+            several = digits.images[digits.labels == label][:10].flatten(1).float() / 255
+            drawn = to_bytes(torch.tanh(16.0 * several - 4.0), "signed").view(-1, *digits.shape)
+            picture = several[guide.probabilities(drawn)[:, label].argmax()]
+            first.weight[label, label], first.bias[label] = 5.0, -6.0
+            last.weight[:, label] = 8.0 * picture
+    return Model(generator, None, recipe, digits.shape, digits.class_names, {"took_part": []})
+
+
+@pytest.fixture(scope="session")
+def steered_folder(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a drawing model with every method fitted to it."""
+    folder = tmp_path_factory.mktemp("steered") / "model"
+    drawing_model(digits).save(folder)
+    model = Model.load(folder)
+    for method in METHODS:
+        model.steer.fit(method, latents=4000, steps=100)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def steered(steered_folder: Path) -> Model:
+    return Model.load(steered_folder)
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from pocketgan.data.load import load_images
 from pocketgan.model import Model
 
 VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
-VERBS += ["bench keep", "bench results", "import"]
+VERBS += ["bench keep", "bench results", "bench steering", "import"]
+VERBS += ["steer fit", "steer invert", "steer interpolate", "steer directions"]
 
 
 class Ended(NamedTuple):
@@ -581,7 +582,13 @@ def test_help_explains_every_option(pocketgan: Callable[..., Ended], verb: str) 
     for word in verb.split():
         app = app[word]
     assert app.default_command is not None
-    shown = {"json_output": "--json", "options": "--[KEYWORD]", "folders": "FOLDERS"}
+    shown = {
+        "json_output": "--json",
+        "options": "--[KEYWORD]",
+        "folders": "FOLDERS",
+        "models": "MODELS",
+        "stops": "STOPS",
+    }
     for name in inspect.signature(app.default_command).parameters:
         option = shown.get(name, f"--{name.replace('_', '-')}")
         assert re.search(rf"{re.escape(option)}( [A-Z]+)?\s{{2,}}\w", ended.out), f"{option} has no sentence"

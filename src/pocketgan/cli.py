@@ -35,6 +35,12 @@ classify_app = App(name="classify", help="Train a classifier, or label images wi
 app.command(classify_app)
 judge_app = App(name="judge", help="Make the network that scores.", help_format="plaintext")
 app.command(judge_app)
+steer_app = App(
+    name="steer",
+    help="Ask a frozen, unconditional generator for classes; walk in its latents.",
+    help_format="plaintext",
+)
+app.command(steer_app)
 bench_app = App(name="bench", help="Make the published figures.", help_format="plaintext")
 app.command(bench_app)
 
@@ -216,6 +222,11 @@ def generate(
     format: str = "png,grid",
     test_share: float | None = None,
     classifier: str | None = None,
+    method: str | None = None,
+    checked: Flag = False,
+    slant: float | None = None,
+    thickness: float | None = None,
+    width: float | None = None,
     device: Device = "auto",
     json_output: Json = False,
     quiet: Quiet = False,
@@ -231,9 +242,9 @@ def generate(
     count
         How many images.
     digit
-        The class of all of them, by its number from 0, for models that can be asked (recipe pocket).
+        The class of all of them, by its number from 0. Unconditional models need `pocketgan steer fit MODEL` first.
     balanced
-        Insist on every class equally often, as such models do without --digit.
+        Every class equally often, as conditional models do without --digit.
     seed
         Seed of the latents: the same seed and index give the same bytes, whatever the count.
     format
@@ -243,12 +254,23 @@ def generate(
     classifier
         Folder of the classifier that labels the images of a model that cannot be asked; for MNIST's digits the
         shipped guide does without it.
+    method
+        Steer by this fitted method; the best one fitted without it.
+    checked
+        Steered images that the guide reads as another class are drawn once more.
+    slant
+        Lean steered images to the right by so many standard deviations of their class (fit directions first).
+    thickness
+        The same for the thickness of the stroke.
+    width
+        The same for the width.
     """
     if balanced and digit is not None:
         raise UsageError("--balanced and --digit exclude each other; give one")
     _load_torch()
     from pocketgan.verbs.generate import generate as generate_images
 
+    moves = {"slant": slant, "thickness": thickness, "width": width}
     written = generate_images(
         model,
         out=out,
@@ -258,6 +280,9 @@ def generate(
         formats=_listed(format),
         test_share=test_share,
         classifier=classifier,
+        method=method,
+        checked=checked,
+        moves={name: amount for name, amount in moves.items() if amount is not None},
         balanced=balanced,
         device=device,
         quiet=quiet,
@@ -335,6 +360,150 @@ def classify_label(
         print(json.dumps([{"label": label, "confidence": sure} for label, sure in rows]))
     else:
         print(out)
+
+
+@steer_app.command(name="fit")
+def steer_fit(
+    model: str,
+    *,
+    method: str = "flow",
+    guide: str | None = None,
+    latents: Whole = 200_000,
+    steps: Whole = 1000,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json_output: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit methods that find latents for classes, and keep them in the model's folder.
+
+    Parameters
+    ----------
+    model
+        A run folder or a model folder of an unconditional generator, which stays as it is.
+    method
+        With commas between: flow, bank, energy, search, directions, lcp.
+    guide
+        Folder of the classifier that tells the classes; for MNIST's digits the shipped guide does without it.
+    latents
+        How many are drawn and read by the guide. The readings are kept in the cache for the next method.
+    steps
+        Of training, for each network that a method learns.
+    seed
+        Of latents and trainings.
+    """
+    _load_torch()
+    from pocketgan.verbs.steer import fit
+
+    chosen = _listed(method)
+    reports = fit(model, chosen, guide=guide, latents=latents, steps=steps, seed=seed, device=device, quiet=quiet)
+    if json_output:
+        print(json.dumps([one.facts.model_dump() for one in reports], indent=2))
+        return
+    for facts, missing in reports:
+        kept = ", ".join(f"{count / facts.latents:.2%}" for count in facts.kept)
+        print(f"{facts.method}: fitted in {facts.fit_seconds:.1f} s, after {facts.collect_seconds:.1f} s of collecting")
+        print(f"  kept of {facts.latents:,} latents, by class: {kept}")
+        for line in missing:
+            print(f"  {line}")
+
+
+@steer_app.command(name="invert")
+def steer_invert(
+    model: str,
+    pictures: str,
+    *,
+    out: Path,
+    count: Whole = 16,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json_output: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the latents whose images come nearest to pictures.
+
+    Parameters
+    ----------
+    model
+        A run folder or a model folder.
+    pictures
+        A picture file, a folder of pictures, an NPZ, NPY or IDX file, or mnist.
+    out
+        A new folder for latents.npy, errors.json and pairs.png.
+    count
+        At most so many pictures, the first.
+    seed
+        Of the starts.
+    """
+    _load_torch()
+    from pocketgan.verbs.steer import invert
+
+    found = invert(model, pictures, out=out, count=count, seed=seed, device=device, quiet=quiet)
+    if json_output:
+        print(json.dumps({"rmse": found.errors.tolist()}))
+    else:
+        print(f"{out}: {len(found.errors)} latents; root mean square error of a pixel {float(found.errors.mean()):.3f}")
+
+
+@steer_app.command(name="interpolate")
+def steer_interpolate(
+    model: str,
+    *stops: str,
+    out: Path,
+    steps: Whole = 10,
+    method: str | None = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Walk between latents, and write a strip and an animation.
+
+    Parameters
+    ----------
+    model
+        A run folder or a model folder.
+    stops
+        Two or more: a digit, a picture file, or latent:NUMBER.
+    out
+        A new folder for strip.png, walk.png (animated) and latents.npy.
+    steps
+        Images from one stop to the next, both included.
+    method
+        What finds digits; the best one fitted without it.
+    seed
+        Of latents.
+    """
+    _load_torch()
+    from pocketgan.verbs.steer import interpolate
+
+    interpolate(model, stops, out=out, steps=steps, method=method, seed=seed, device=device, quiet=quiet)
+    print(out)
+
+
+@steer_app.command(name="directions")
+def steer_directions(
+    model: str, *, digit: Whole, out: Path, method: str | None = None, seed: Seed = 0, device: Device = "auto"
+) -> None:
+    """Show one digit moved along slant, thickness and width, from -3 to +3 standard deviations.
+
+    Parameters
+    ----------
+    model
+        A run folder or a model folder to which directions were fitted.
+    digit
+        Its class.
+    out
+        A new PNG file: a row for each direction.
+    method
+        What finds the digit; the best one fitted without it.
+    seed
+        Of its latent.
+    """
+    _load_torch()
+    from pocketgan.verbs.steer import directions
+
+    directions(model, digit=digit, out=out, method=method, seed=seed, device=device)
+    print(out)
 
 
 @app.command
@@ -603,6 +772,46 @@ def import_(file: Path, *, recipe: str, out: Path, json_output: Json = False) ->
     print(json.dumps({"folder": str(folder), "network": role}) if json_output else f"{folder}: {role} of {recipe}")
 
 
+@bench_app.command(name="steering")
+def bench_steering(
+    *models: str,
+    out: Path,
+    method: str = "",
+    count: Whole = 1000,
+    latents: Whole = 200_000,
+    steps: Whole = 1000,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Fit every steering method to unconditional generators of digits, and measure it by the judge.
+
+    Parameters
+    ----------
+    models
+        Run folders or model folders; nothing is written into them.
+    out
+        The Markdown file; one that is there is replaced. The grids go into a folder of the same name.
+    method
+        Methods, with commas between; all without it.
+    count
+        Images of each class.
+    latents
+        Latents that the guide reads, for each generator.
+    steps
+        Of training, for each network that a method learns.
+    seed
+        Of latents and trainings.
+    """
+    if not models:
+        raise UsageError("no models are given; name the generators to steer")
+    _load_torch()
+    from pocketgan.bench.steering import steering_results
+    from pocketgan.core.terminal import Display
+
+    options = {"count": count, "latents": latents, "steps": steps, "seed": seed}
+    print(steering_results(models, out, methods=_listed(method), display=Display(quiet), **options))
+
+
 @app.command
 def report(run_folder: Path) -> None:
     """Write report.html into a run's folder: one file that opens offline.
@@ -768,7 +977,9 @@ def _misread(words: list[str], message: str) -> str:
     if dotted is not None:
         return f"{dotted.partition('=')[0]}: leave the section out and write --{dotted.partition('.')[2]}"
     message = re.sub(r"(?<!\.)\.$", "", message.strip()).replace("Unused Tokens:", "too many words:")
-    verb = [word for word in words[:2] if word in (*app, *classify_app, *bench_app) and not word.startswith("-")]
+    verb = [
+        word for word in words[:2] if word in (*app, *classify_app, *steer_app, *bench_app) and not word.startswith("-")
+    ]
     return f"{message}; see {' '.join(['pocketgan', *verb, '--help'])}"
 
 

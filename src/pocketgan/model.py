@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ from pocketgan.models.layers import Discriminator, Generator, Shape, channels_la
 from pocketgan.models.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.saved import load_weights, model_folder, read_model_file, save_networks
+from pocketgan.steer.steering import Steering
+from pocketgan.steer.wish import Wish
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,7 +37,8 @@ class Samples(ImageSet):
     seed, index
         What each latent is known by: ``latents(seed, index)``; index is int64 ``[N]``.
     label_source
-        ``asked`` (the generator was asked for these classes), ``guide`` (a classifier read them) or ``none``.
+        ``asked`` (the generator was asked for these classes), ``steered`` (latents were sought for them), ``guide`` (a
+        classifier read them) or ``none``.
     """
 
     latents: Tensor = field(default_factory=lambda: torch.empty(0, 1))
@@ -61,6 +65,15 @@ def joined(parts: Sequence[Samples]) -> Samples:
     )
 
 
+class Source(NamedTuple):
+    """Where the latents of a sample come from: ``draw(block, seed)`` gives those of a block, and their classes."""
+
+    draw: Callable[[int, int], tuple[Tensor, Tensor | None]]
+    class_names: tuple[str, ...]
+    label_source: str
+    provenance: dict[str, str]
+
+
 class Model:
     """A trained generator, with what is needed to sample it and to tell where it comes from.
 
@@ -76,6 +89,8 @@ class Model:
         Of the images it learned from; empty where they had no labels.
     facts
         The rest of `model.json`: nimg, whether the weights are the moving average, the data's digest, versions.
+    folder
+        Where it was loaded from, and where steerers are kept; None for one that is only in memory.
     """
 
     def __init__(
@@ -86,18 +101,48 @@ class Model:
         shape: Shape,
         class_names: tuple[str, ...],
         facts: dict[str, Any],
+        folder: Path | None = None,
     ) -> None:
         self.generator = generator.eval()
         self.discriminator = discriminator.eval() if discriminator is not None else None
         self.recipe, self.shape, self.class_names, self.facts = recipe, shape, class_names, facts
         self.device = next(generator.parameters()).device
+        self.folder = folder
 
     @property
     def conditional(self) -> bool:
         """Whether the generator can be asked for a class."""
         return pair_of(self.recipe.model.architecture).conditional
 
-    def sample(self, count: int, *, label: int | None = None, seed: int = 0, start: int = 0) -> Samples:
+    @cached_property
+    def steer(self) -> Steering:
+        """What finds latents for classes: ``model.steer.fit("flow")``, then ``model.sample(16, label=5)``.
+
+        Raises
+        ------
+        UsageError
+            The model is conditional and needs none.
+        """
+        if self.conditional:
+            raise UsageError(
+                f"{self.recipe.name} is conditional and makes any class it is asked for; steering is for models that "
+                "are not, so leave it out (pocketgan generate MODEL --digit 5)"
+            )
+        name, pixels = f"{self.recipe.name}, seed {self.recipe.seed}", pair_of(self.recipe.model.architecture).pixels
+        return Steering(name, self.shape, self.class_names, self.generator, pixels, self.images, self.folder)
+
+    def sample(
+        self,
+        count: int,
+        *,
+        label: int | None = None,
+        seed: int = 0,
+        start: int = 0,
+        balanced: bool = False,
+        method: str | None = None,
+        checked: bool = False,
+        moves: Mapping[str, float] | None = None,
+    ) -> Samples:
         """Generate images.
 
         Parameters
@@ -105,35 +150,58 @@ class Model:
         count
             How many; at least 1.
         label
-            The class of all of them (conditional models). Without it the classes take turns: index modulo K.
+            The class of all of them. Without it a conditional model's classes take turns: index modulo K. A model that
+            is unconditional needs a method that was fitted: `steer`.
         seed
             Of the latents. The same seed and index give the same bytes, whatever `count`.
         start
             Index of the first.
+        balanced
+            Let the classes take turns on an unconditional model too.
+        method, checked, moves
+            How an unconditional model is steered, as in `Wish`; the best fitted method without one.
 
         Raises
         ------
         UsageError
-            The model is not conditional, or has no such class.
+            The model has no such class, or is unconditional and nothing was fitted to it.
 
         Examples
         --------
         >>> import pocketgan as pg
         >>> pg.load("runs/first").sample(16, label=5)  # doctest: +SKIP
         """
-        return joined(list(self.stream(count, label=label, seed=seed, start=start)))
+        wish = Wish(label, method, checked, moves)
+        return joined(list(self.stream(count, label=label, seed=seed, start=start, balanced=balanced, wish=wish)))
 
-    def stream(self, count: int, *, label: int | None = None, seed: int = 0, start: int = 0) -> Iterator[Samples]:
+    def stream(
+        self,
+        count: int,
+        *,
+        label: int | None = None,
+        seed: int = 0,
+        start: int = 0,
+        balanced: bool = False,
+        wish: Wish | None = None,
+    ) -> Iterator[Samples]:
         """`sample` in parts of at most 128 images, for more than memory holds."""
         if count < 1:
             raise UsageError(f"--count {count} is too small; ask for at least 1 image")
         if not 0 <= seed < 2**63:
             raise UsageError(f"--seed {seed} must lie between 0 and 2^63 - 1")
-        if label is not None:
+        wish = (wish or Wish())._replace(label=label)
+        steered = not self.conditional and (label is not None or balanced)
+        if not steered and (wish.method or wish.checked or wish.moves):
+            raise UsageError(
+                f"{self.recipe.name} is not steered here, so --method, --checked and moves mean nothing; "
+                + ("leave them out" if self.conditional else "add --digit or --balanced")
+            )
+        if label is not None and self.conditional:
             self._check_label(label)
         stop = start + count
+        source = self._steered(wish, stop) if steered else self._plain(label)
         return (
-            self._block(block, max(start, block), min(stop, block + BLOCK), label, seed)
+            self._block(block, max(start, block), min(stop, block + BLOCK), seed, source)
             for block in _blocks(start, stop)
         )
 
@@ -178,30 +246,51 @@ class Model:
         floats = self.generator(padded.to(self.device), y)
         return to_bytes(floats, pair_of(self.recipe.model.architecture).pixels)[:count].cpu().contiguous()
 
-    def _block(self, block: int, start: int, stop: int, label: int | None, seed: int) -> Samples:
-        z = latents(seed, block, block + BLOCK, self.recipe.model.latent_dim)
-        y = None
-        if self.conditional:
-            classes = len(self.class_names)
-            y = torch.full((BLOCK,), label) if label is not None else balanced_labels(block, block + BLOCK, classes)
+    def _plain(self, label: int | None) -> Source:
+        """Latents of the prior, with the classes that a conditional model is asked for."""
+
+        def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
+            z = latents(seed, block, block + BLOCK, self.recipe.model.latent_dim)
+            return z, self._labels(block, label, self.class_names) if self.conditional else None
+
+        return Source(draw, self.class_names, "asked" if self.conditional else "none", {})
+
+    def _steered(self, wish: Wish, stop: int) -> Source:
+        """Latents that a fitted method finds for classes."""
+        provide = self.steer.provider(wish, stop)
+        names = self.steer.names()
+
+        def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
+            labels = self._labels(block, wish.label, names)
+            return provide(labels, block, seed), labels
+
+        return Source(draw, names, "steered", {"steered_by": self.steer.fitted(wish.method).facts.method})
+
+    @staticmethod
+    def _labels(block: int, label: int | None, names: tuple[str, ...]) -> Tensor:
+        """The classes of one block: all one, or in turn."""
+        if label is not None:
+            return torch.full((BLOCK,), label)
+        return balanced_labels(block, block + BLOCK, len(names))
+
+    def _block(self, block: int, start: int, stop: int, seed: int, source: Source) -> Samples:
+        z, y = source.draw(block, seed)
         chosen = slice(start - block, stop - block)
         return Samples(
             images=self._chunk(z, y)[chosen],
             labels=None if y is None else y[chosen],
-            class_names=self.class_names if y is not None else (),
+            class_names=source.class_names if y is not None else (),
             name=f"{self.recipe.name}, seed {seed}",
-            provenance=self.provenance,
+            provenance={**self.provenance, **source.provenance},
             latents=z[chosen],
             seed=seed,
             index=torch.arange(start, stop),
-            label_source="none" if y is None else "asked",
+            label_source=source.label_source,
         )
 
     def _check_label(self, label: int) -> None:
         if not self.conditional:
-            raise UsageError(
-                f"{self.recipe.name} is unconditional and cannot be asked for a class; train pocket instead"
-            )
+            raise UsageError(f"{self.recipe.name} is unconditional: its latents give images without any label")
         if not 0 <= label < len(self.class_names):
             raise UsageError(f"class {label} is outside the classes 0 to {len(self.class_names) - 1} of this model")
 
@@ -211,11 +300,14 @@ class Model:
         return {"made_by": f"pocketgan, recipe {self.recipe.name}", **self.facts.get("data", {}).get("provenance", {})}
 
     def save(self, folder: Path) -> None:
-        """Write the model folder, whole."""
+        """Write the model folder, whole, and then the steerers that it has."""
         networks: dict[str, nn.Module] = {"generator": self.generator}
         if self.discriminator is not None:
             networks["discriminator"] = self.discriminator
+        steerers = {} if self.conditional else self.steer.everything()
         save_networks(folder, networks, self.recipe, self.shape, self.class_names, self.facts)
+        if steerers:
+            self.steer.save(folder, steerers)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Model:
@@ -240,7 +332,7 @@ class Model:
         if discriminator is not None:
             load_weights(folder, "discriminator", discriminator, about)
             discriminator.to(place)
-        return cls(generator, discriminator, about.recipe, about.shape, about.class_names, about.facts)
+        return cls(generator, discriminator, about.recipe, about.shape, about.class_names, about.facts, folder)
 
     def __repr__(self) -> str:
         height, width = self.shape[1:]

@@ -27,3 +27,20 @@ def latents(seed: int, start: int, stop: int, dim: int) -> Tensor:
 def balanced_labels(start: int, stop: int, classes: int) -> Tensor:
     """The label of each index when every class is wanted equally often: ``index % classes``, int64 ``[N]``."""
     return torch.arange(start, stop) % classes
+
+
+def slerp(one: Tensor, other: Tensor, steps: int) -> Tensor:
+    """Latents on the way between two, along the great circle: two of ``[D]`` in, ``[steps, D]`` out, ends included.
+
+    A straight line would pass nearer to the origin than any latent the generator learned from; here direction and norm
+    both change evenly. Shoemake 1985; for latents, White 2016.
+    """
+    lengths = one.norm(), other.norm()
+    angle = torch.dot(one / lengths[0], other / lengths[1]).clamp(-1.0, 1.0).acos()
+    share = torch.linspace(0.0, 1.0, steps).unsqueeze(1)
+    if float(angle.sin()) < 1e-6:  # one direction: the circle is a point, or any of many
+        directions = torch.lerp(one / lengths[0], other / lengths[1], share)
+    else:
+        first, second = ((1 - share) * angle).sin(), (share * angle).sin()
+        directions = (first * one / lengths[0] + second * other / lengths[1]) / angle.sin()
+    return directions * torch.lerp(lengths[0], lengths[1], share)

@@ -41,6 +41,11 @@ def to_bytes(images: Tensor, pixels: PixelRange) -> Tensor:
     return scaled.round_().clamp_(0, 255).to(torch.uint8)
 
 
+def to_unit(images: Tensor, pixels: PixelRange) -> Tensor:
+    """A network's range to [0, 1]: floats of any shape, which keep it; gradients pass where nothing is cut."""
+    return (images if pixels == "unit" else (images + 1.0) / 2.0).clamp(0.0, 1.0)
+
+
 def grid(images: Tensor, columns: int | None = None, gap: int = 2, background: int = 0) -> Tensor:
     """Lay images ``[N, C, H, W]`` (uint8) out in rows of `columns`, `gap` pixels apart: uint8 ``[C, H', W']``.
 

@@ -9,11 +9,17 @@ from pocketgan.report.reading import DataFacts, LossEpoch, Run, Scores, Share
 
 LABEL_SOURCES = {
     "asked": "the class that the generator was asked for",
+    "steered": "the class that its latent was sought for",
     "guide": "read by the guide, a classifier other than C",
     "person": "given by a person",
     "mixed": "partly given by a person, partly read by the guide",
 }
-LABEL_WORDS = {"asked": "asked for", "guide": "guide says", "person": "person says"}  # beside one fake
+LABEL_WORDS = {
+    "asked": "asked for",
+    "steered": "steered to",
+    "guide": "guide says",
+    "person": "person says",
+}  # beside one fake
 
 
 def per_cent(share: float, count: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pocketgan.core.terminal import Display
 from pocketgan.export import export_samples
 from pocketgan.judge import refuse_judge
 from pocketgan.model import Model, Samples
+from pocketgan.steer.wish import Wish
 
 
 def generate(
@@ -25,6 +26,9 @@ def generate(
     formats: Sequence[str] = ("png", "grid"),
     test_share: float | None = None,
     classifier: Classifier | str | Path | None = None,
+    method: str | None = None,
+    checked: bool = False,
+    moves: Mapping[str, float] | None = None,
     device: str = "auto",
     quiet: bool = False,
 ) -> list[Path]:
@@ -39,9 +43,10 @@ def generate(
     count
         Images in all.
     digit
-        The class of all of them (conditional models); without it the classes take turns.
+        The class of all of them; without it a conditional model's classes take turns. An unconditional model needs a
+        fitted method (`pocketgan.steer`).
     balanced
-        Insist on every class equally often, so that a model which cannot be asked for one is refused.
+        Every class equally often, also of an unconditional model.
     seed
         Of the latents; the same seed and index give the same bytes whatever the count.
     formats
@@ -50,7 +55,9 @@ def generate(
         Share of the images, in (0, 1), that goes into the test part of NPZ (then with Keras' names) and IDX.
     classifier
         What labels the images of an unconditional model, and only of such; the shipped guide where it knows them, else
-        nothing.
+        nothing. Where the model is steered, its guide.
+    method, checked, moves
+        How an unconditional model is steered, as in `Model.sample`.
     device, quiet
         As in `pocketgan.train`.
 
@@ -65,12 +72,17 @@ def generate(
         The model cannot do what is asked, a format is unknown, or `out` exists.
     """
     source = model if isinstance(model, Model) else Model.load(model, device)
-    if balanced and not source.conditional:
-        raise UsageError(f"--balanced: {source.recipe.name} is unconditional and cannot be asked for classes")
     if classifier is not None and source.conditional:
         raise UsageError(f"--classifier: {source.recipe.name} is asked for classes, which are the labels; leave it out")
-    parts = labelled(source.stream(count, label=digit, seed=seed), source, classifier)
-    with Display(quiet).bar(f"generating {count:,} images", count) as bar:
+    display, steered = Display(quiet), not source.conditional and (balanced or digit is not None)
+    if steered:
+        source.steer.guided_by(classifier)
+        display.line(f"steered by {source.steer.fitted(method).facts.method}")
+    wish = Wish(digit, method, checked, moves)
+    parts = source.stream(count, label=digit, seed=seed, balanced=balanced, wish=wish)
+    if not steered:
+        parts = labelled(parts, source, classifier)
+    with display.bar(f"generating {count:,} images", count) as bar:
         return export_samples(
             parts, count, Path(out), formats, test_share=test_share, on_progress=lambda done: bar.update(done)
         )

@@ -1,0 +1,76 @@
+"""A library of latents that the guide accepted: exactly what the generator makes of each class, and no more of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pocketgan.core.latents import latents
+from pocketgan.core.randomness import generator
+from pocketgan.steer.frozen import Frozen
+from pocketgan.steer.method import Budget, Context
+
+
+class Bank:
+    """Accepted latents, known by (seed, index).
+
+    Parameters
+    ----------
+    seed, dim
+        They are rows of ``latents(seed, ..., dim)``.
+    index
+        int64 ``[M]``, of the accepted ones.
+    labels
+        int64 ``[M]``.
+    classes
+        How many there are.
+    """
+
+    def __init__(self, seed: int, dim: int, index: Tensor, labels: Tensor, classes: int) -> None:
+        self.seed, self.dim, self.index, self.labels, self.classes = seed, dim, index, labels, classes
+
+    @cached_property
+    def shelves(self) -> list[Tensor]:
+        """The latents of each class, float32 ``[M_k, D]``."""
+        z = latents(self.seed, 0, int(self.index.max()) + 1, self.dim)[self.index]
+        return [z[self.labels == label] for label in range(self.classes)]
+
+    def latents(self, labels: Tensor, start: int, seed: int) -> Tensor:
+        """As `Steerer.latents`: each class in an order that the seed gives; the method is `finite`."""
+        numbers = torch.arange(start, start + len(labels))
+        if bool((labels != labels[0]).any()):
+            numbers = numbers // self.classes  # classes take turns
+        found = torch.empty(len(labels), self.dim)
+        for label in labels.unique().tolist():
+            rows = labels == label
+            shelf = self.shelves[label]
+            order = torch.randperm(len(shelf), generator=generator(seed, "bank", label))
+            found[rows] = shelf[
+                order[numbers[rows].clamp(max=len(shelf) - 1)]
+            ]  # beyond it nobody asked: the block's rest
+        return found
+
+    def tensors(self) -> dict[str, Tensor]:
+        """As `Steerer.tensors`."""
+        return {"index": self.index, "labels": self.labels.to(torch.int16)}
+
+    def settings(self) -> dict[str, Any]:
+        """As `Steerer.settings`."""
+        return {"latents_seed": self.seed}
+
+
+def fit(context: Context, seed: int, budget: Budget) -> Bank:
+    """Keep what was collected."""
+    found = context.collected
+    index = found.kept.nonzero().squeeze(1)
+    return Bank(found.seed, found.dim, index, found.labels[index], context.frozen.classes)
+
+
+def rebuild(frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Bank:
+    """From what was saved."""
+    labels = tensors["labels"].to(torch.int64)
+    dim = frozen.generator.latent_dim
+    return Bank(int(settings["latents_seed"]), dim, tensors["index"], labels, frozen.classes)

@@ -1,0 +1,135 @@
+"""The step that methods share: draw latents from the prior, read their images with the guide, keep the sure ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from pocketgan.core.cache import cached
+from pocketgan.core.errors import UsageError
+from pocketgan.core.latents import BLOCK, latents
+from pocketgan.core.randomness import derive
+from pocketgan.metrics.labels import ErrorRate, wilson_interval
+from pocketgan.saved import weights_digest
+from pocketgan.steer.frozen import Frozen
+
+SURE = 0.99  # the guide's probability from which a latent is kept
+FEWEST = 10  # latents kept of a class, from which it counts as made
+READ_AT_ONCE = 16 * BLOCK
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """Latents from the prior and what the guide reads in their images.
+
+    Attributes
+    ----------
+    seed
+        They are ``latents(seed, 0, N)``.
+    dim
+        Length of a latent.
+    probabilities
+        The guide's, float32 ``[N, K]``.
+    seconds
+        CPU time that drawing and reading took, whenever that was.
+    """
+
+    seed: int
+    dim: int
+    probabilities: Tensor
+    seconds: float
+
+    @cached_property
+    def z(self) -> Tensor:
+        """The latents, float32 ``[N, D]``."""
+        return latents(self.seed, 0, len(self), self.dim)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """The class that the guide reads, int64 ``[N]``."""
+        return self.probabilities.argmax(1)
+
+    @cached_property
+    def kept(self) -> Tensor:
+        """Where the guide is sure of it: bool ``[N]``."""
+        return self.probabilities.amax(1) >= SURE
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """How many latents are kept of each class."""
+        return torch.bincount(self.labels[self.kept], minlength=self.probabilities.shape[1]).tolist()
+
+    @property
+    def made(self) -> list[int]:
+        """The classes that the generator makes: at least `FEWEST` latents are kept."""
+        return [label for label, count in enumerate(self.counts) if count >= FEWEST]
+
+    def acceptance(self) -> list[ErrorRate]:
+        """The share of all latents that are kept for each class, counted, with its Wilson interval."""
+        return [
+            ErrorRate(count, len(self), count / len(self), *wilson_interval(count, len(self))) for count in self.counts
+        ]
+
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """The kept latents ``[M, D]`` with their classes ``[M]``."""
+        return self.z[self.kept], self.labels[self.kept]
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+
+def collect(
+    frozen: Frozen, count: int, seed: int, watch: Callable[[float, str], None] = lambda done, note: None
+) -> Collected:
+    """Read `count` latents, or take from the cache what was read before.
+
+    Parameters
+    ----------
+    frozen
+        The generator and the guide.
+    count
+        Latents to draw.
+    seed
+        Of the latents; other than those of samples with the same seed.
+    watch
+        Told the share that is done, and a note.
+
+    Raises
+    ------
+    UsageError
+        The guide is sure of hardly any image.
+    """
+    own = derive(seed, "collected latents")
+    dim = frozen.generator.latent_dim
+
+    def read() -> dict[str, Tensor]:
+        began, parts = time.process_time(), []
+        for start in range(0, count, READ_AT_ONCE):
+            stop = min(count, start + READ_AT_ONCE)
+            parts.append(frozen.read(latents(own, start, stop, dim)))
+            watch(stop / count, f"{stop:,} read")
+        seconds = torch.tensor(time.process_time() - began, dtype=torch.float64)
+        return {"probabilities": torch.cat(parts), "seconds": seconds}
+
+    networks = weights_digest(frozen.generator), weights_digest(frozen.guide.network), frozen.guide.device.type
+    found = cached(f"collected {networks} {own} {count}", read)
+    collected = Collected(own, dim, found["probabilities"], float(found["seconds"]))
+    if not collected.made:
+        raise UsageError(
+            f"{frozen.name}: the guide is sure of hardly any of {count:,} images, so no class can be asked for; "
+            "train the generator longer, or collect more with --latents"
+        )
+    return collected
+
+
+def missing_line(label: str, kept: int, drawn: int) -> str:
+    """What to say of a class that the generator does not make."""
+    return (
+        f"class {label} is not made by this generator: the guide is sure of {kept} of {drawn:,} images; "
+        "train it longer or with another seed, or collect more with --latents"
+    )

@@ -1,0 +1,76 @@
+"""The latent reader: a small network that knows from z alone what the guide would read in the image."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pocketgan.core.randomness import generator, seeded
+from pocketgan.steer.collect import Collected
+from pocketgan.steer.descent import descend
+from pocketgan.steer.method import Budget, Context
+
+WIDTH = 512
+BATCH = 512
+RATE, DECAY = 2e-3, 0.05
+LADDER = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # certainties that a sieve may ask for
+PURE = 0.9  # share of passing latents that the guide must be sure of
+
+
+class Reader(nn.Module):
+    """Latents ``[N, D]`` to class logits ``[N, K]``: three hidden layers with SiLU."""
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        hidden = [layer for _ in range(2) for layer in (nn.Linear(WIDTH, WIDTH), nn.SiLU())]
+        self.layers = nn.Sequential(nn.Linear(dim, WIDTH), nn.SiLU(), *hidden, nn.Linear(WIDTH, classes))
+
+    def forward(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.layers(z)
+        return logits
+
+    def certainty(self, z: Tensor, labels: Tensor) -> Tensor:
+        """The probability of the class wanted, ``[N]``."""
+        found: Tensor = self(z).softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1)
+        return found
+
+
+def passing(reader: Reader, collected: Collected) -> float:
+    """The certainty from which nearly all latents that pass are ones that the guide would keep.
+
+    The lowest of `LADDER` where at least `PURE` of the passing held-out latents were kept; the highest where none does.
+    """
+    rows = slice(held_out(collected), None)
+    with torch.no_grad():
+        certainty, read = reader(collected.z[rows]).softmax(1).max(1)
+    good = collected.kept[rows] & (collected.labels[rows] == read)
+    for least in LADDER:
+        passes = certainty >= least
+        if bool(passes.any()) and float(good[passes].float().mean()) >= PURE:
+            return least
+    return LADDER[-1]
+
+
+def held_out(collected: Collected) -> int:
+    """The place from which collected latents are held out: the last tenth."""
+    return max(1, len(collected) - len(collected) // 10)
+
+
+def fit_reader(context: Context, seed: int, budget: Budget) -> Reader:
+    """Learn the guide's probabilities of the collected latents, but for those held out: Hinton et al. 2015.
+
+    Sure and unsure ones alike: where the generator's images are hard to read, the reader has to know it.
+    """
+    learned = held_out(context.collected)
+    z, probabilities = context.collected.z[:learned], context.collected.probabilities[:learned]
+    with seeded(seed, "reader"):
+        reader = Reader(z.shape[1], context.frozen.classes)
+    random = generator(seed, "reader batches")
+
+    def loss(step: int) -> Tensor:
+        rows = torch.randint(len(z), (BATCH,), generator=random)
+        return F.cross_entropy(reader(z[rows]), probabilities[rows])
+
+    descend(reader.parameters(), loss, budget.steps, rate=RATE, decay=DECAY, watch=context.watch)
+    return reader.requires_grad_(False).eval()

@@ -1,0 +1,280 @@
+"""What steers one model: fitted methods, in memory and in the model's folder, and how its latents are asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pocketgan.classifier import GUIDE as SHIPPED_GUIDE
+from pocketgan.classifier import Classifier, guide_for
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.latents import BLOCK
+from pocketgan.core.pixels import PixelRange
+from pocketgan.core.randomness import derive
+from pocketgan.judge import refuse_judge
+from pocketgan.models.layers import Generator, Shape
+from pocketgan.saved import holds, weights_digest
+from pocketgan.steer.collect import Collected, collect, missing_line
+from pocketgan.steer.directions import Directions
+from pocketgan.steer.frozen import Frozen
+from pocketgan.steer.invert import Inversion, invert
+from pocketgan.steer.method import Budget, Context
+from pocketgan.steer.stored import ABOUT, Facts, Fitted, load_fitted, save_fitted
+from pocketgan.steer.table import METHODS, method_of
+from pocketgan.steer.wish import Wish, check_wish
+
+FOLDER = "steer"  # inside a model's folder; one folder in it for each method
+GUIDE = "guide"  # beside them, where it is not the shipped one
+NEEDS_GUIDE = ("search",)  # methods that ask the guide whenever they are used
+
+
+class Steering:
+    """The methods of one model; `Model.steer` makes it.
+
+    Parameters
+    ----------
+    name, shape, class_names
+        The model's.
+    generator, pixels, draw
+        As in `Frozen`.
+    folder
+        The model's folder, where fits are kept; None keeps them in memory.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: Shape,
+        class_names: tuple[str, ...],
+        generator: Generator,
+        pixels: PixelRange,
+        draw: Callable[[Tensor], Tensor],
+        folder: Path | None,
+    ) -> None:
+        self.name, self.shape, self.class_names, self.folder = name, shape, class_names, folder
+        self._generator, self._pixels, self._draw = generator, pixels, draw
+        self._frozen: Frozen | None = None
+        self._fitted: dict[str, Fitted] = {}
+
+    def guided_by(self, guide: Classifier | str | Path | None) -> Frozen:
+        """The model beside a guide, which is kept for later; None keeps the last one, or takes that of an earlier fit.
+
+        Where there is none of an earlier fit, that is the shipped one.
+
+        Raises
+        ------
+        UsageError
+            No guide knows these images, or it is the judge.
+        """
+        if guide is None and self._frozen is not None:
+            return self._frozen
+        device = next(self._generator.parameters()).device
+        if guide is None and self.folder is not None and holds(self.folder / FOLDER / GUIDE, "classifier"):
+            guide = self.folder / FOLDER / GUIDE
+        if guide is None:
+            found = guide_for(self.shape, self.class_names, str(device))
+            if found is None:
+                raise UsageError(
+                    f"{self.name}: the shipped guide does not know these images; train one with "
+                    "`pocketgan classify train --data IMAGES --out GUIDE` and give --guide GUIDE"
+                )
+        else:
+            found = guide if isinstance(guide, Classifier) else Classifier.load(guide, str(device))
+        refuse_judge(found, "--guide")
+        if found.shape != self.shape:
+            raise UsageError(f"--guide reads images {list(found.shape)}, {self.name} makes {list(self.shape)}")
+        self._frozen = Frozen(self.name, self._generator, self._pixels, self._draw, found)
+        return self._frozen
+
+    def collect(
+        self,
+        *,
+        guide: Classifier | str | Path | None = None,
+        latents: int = Budget().latents,
+        seed: int = 0,
+        watch: Callable[[float, str], None] = lambda done, note: None,
+    ) -> Collected:
+        """Draw latents from the prior and let the guide read them; kept in the cache."""
+        if latents < 1:
+            raise UsageError(f"--latents {latents} is too small; ask for at least 1")
+        return collect(self.guided_by(guide), latents, seed, watch)
+
+    def fit(
+        self,
+        method: str = "flow",
+        *,
+        guide: Classifier | str | Path | None = None,
+        latents: int = Budget().latents,
+        steps: int = Budget().steps,
+        seed: int = 0,
+        watch: Callable[[float, str], None] = lambda done, note: None,
+    ) -> Fitted:
+        """Fit a method, and keep it in the model's folder where the model has one.
+
+        Parameters
+        ----------
+        method
+            A name of the table `METHODS`.
+        guide
+            A classifier or its folder; the shipped guide where it knows the images. It is never the judge.
+        latents
+            To draw and let the guide read.
+        steps
+            Of training, for each network that the method learns.
+        seed
+            Of latents and trainings.
+        watch
+            Told the share that is done, and a note.
+
+        Raises
+        ------
+        UsageError
+            The method is unknown, no guide knows the images, or the generator makes no class.
+        PocketganError
+            The folder cannot be written.
+
+        Examples
+        --------
+        >>> model = pocketgan.load("runs/mine")  # doctest: +SKIP
+        >>> model.steer.fit("flow")  # doctest: +SKIP
+        >>> model.sample(16, label=5)  # doctest: +SKIP
+        """
+        row = method_of(method)
+        if steps < 1:
+            raise UsageError(f"--steps {steps} is too small; ask for at least 1")
+        frozen = self.guided_by(guide)
+        collected = self.collect(latents=latents, seed=seed, watch=watch)
+        assert collected.z is not None, "drawn before the clock starts, as collecting is timed by itself"
+        began = time.process_time()
+        steerer = row.fit(Context(frozen, collected, watch), seed, Budget(latents, steps))
+        facts = Facts(
+            method=method,
+            seed=seed,
+            latents=latents,
+            steps=steps,
+            kept=collected.counts,
+            made=collected.made,
+            collect_seconds=round(collected.seconds, 3),
+            fit_seconds=round(time.process_time() - began, 3),
+            generator=weights_digest(frozen.generator),
+            guide=weights_digest(frozen.guide.network),
+        )
+        fitted = Fitted(steerer, facts)
+        self._fitted[method] = fitted
+        if self.folder is not None:
+            self.save(self.folder, {method: fitted})
+        return fitted
+
+    def methods(self) -> list[str]:
+        """The fitted methods, the best first."""
+        kept = self.folder / FOLDER if self.folder is not None else None
+        return [name for name in METHODS if name in self._fitted or (kept and (kept / name / ABOUT).is_file())]
+
+    def fitted(self, method: str | None = None) -> Fitted:
+        """A fitted method; without a name, the best one.
+
+        Raises
+        ------
+        UsageError
+            It has not been fitted.
+        """
+        if method is not None:
+            method_of(method)
+        there = self.methods()
+        if (method is None and not there) or (method is not None and method not in there):
+            what = f"--method {method} has not been fitted to it" if method else "cannot be asked for a class as it is"
+            raise UsageError(
+                f"{self.name} is unconditional and {what}; fit it first: "
+                f"pocketgan steer fit MODEL{f' --method {method}' if method else ''}"
+            )
+        name = method or there[0]
+        if name not in self._fitted:
+            assert self.folder is not None, "what is not in memory was found in the folder"
+            self._fitted[name] = load_fitted(self.folder / FOLDER / name, self.guided_by(None))
+        return self._fitted[name]
+
+    def everything(self) -> dict[str, Fitted]:
+        """All fitted methods, read from the folder where they are not in memory."""
+        return {name: self.fitted(name) for name in self.methods()}
+
+    def save(self, folder: Path, fits: Mapping[str, Fitted]) -> None:
+        """Write fits into a model's folder, each whole, with their guide where it is not the shipped one."""
+        for name, fitted in fits.items():
+            save_fitted(folder / FOLDER / name, fitted)
+        if fits:
+            guide = self.guided_by(None).guide
+            shipped = Classifier.load(SHIPPED_GUIDE, "cpu")
+            if weights_digest(guide.network) != weights_digest(shipped.network):
+                guide.save(folder / FOLDER / GUIDE)
+
+    def provider(self, wish: Wish, stop: int) -> Callable[[Tensor, int, int], Tensor]:
+        """How the latents of a wish are found: from labels int64 ``[BLOCK]``, the block's start and a seed.
+
+        Parameters
+        ----------
+        wish
+            What is wanted.
+        stop
+            Index after the last one that will be asked for.
+
+        Raises
+        ------
+        UsageError
+            The method is not fitted, a class is not made or not there, or the bank does not hold as many.
+        """
+        fitted = self.fitted(wish.method)
+        facts = fitted.facts
+        check_wish(wish, facts, self.names(), stop)
+        frozen = self.guided_by(None)
+        if wish.checked or facts.method in NEEDS_GUIDE:
+            self._check_guide(frozen, facts)
+        mover = self.fitted("directions").steerer if wish.moves else None
+
+        def latents(labels: Tensor, start: int, seed: int) -> Tensor:
+            z = fitted.steerer.latents(labels, start, seed)
+            if wish.checked:
+                wrong = frozen.read(z).argmax(1) != labels
+                again = fitted.steerer.latents(labels, start, derive(seed, "once more"))
+                z = torch.where(wrong.unsqueeze(1), again, z)
+            if mover is not None:
+                assert isinstance(mover, Directions)
+                z = mover.moved(z, labels, dict(wish.moves or {}))
+            return z
+
+        return latents
+
+    def latents(self, count: int, label: int, *, method: str | None = None, seed: int = 0) -> Tensor:
+        """Latents of a class, float32 ``[count, D]``; the first ones are the same whatever the count."""
+        provide = self.provider(Wish(label, method), count)
+        labels = torch.full((BLOCK,), label)
+        return torch.cat([provide(labels, start, seed) for start in range(0, count, BLOCK)])[:count]
+
+    def invert(
+        self, pictures: Tensor, *, seed: int = 0, watch: Callable[[float, str], None] = lambda done, note: None
+    ) -> Inversion:
+        """The latents whose images come nearest to pictures uint8 ``[N, C, H, W]``."""
+        return invert(self.guided_by(None), pictures, seed, watch)
+
+    def names(self) -> tuple[str, ...]:
+        """The classes that can be named."""
+        return self.guided_by(None).guide.class_names
+
+    def missing(self, facts: Facts) -> list[str]:
+        """A line for each class that the generator does not make."""
+        names = self.names()
+        return [
+            missing_line(name, facts.kept[label], facts.latents)
+            for label, name in enumerate(names)
+            if label not in facts.made
+        ]
+
+    def _check_guide(self, frozen: Frozen, facts: Facts) -> None:
+        if weights_digest(frozen.guide.network) != facts.guide:
+            raise PocketganError(
+                f"{self.name}: {facts.method} was fitted with another guide than the one at hand; give that one with "
+                "--guide, or fit it again"
+            )
