@@ -77,10 +77,11 @@ def generate(
     display, steered = Display(quiet), not source.conditional and (balanced or digit is not None)
     if steered:
         source.steer.guided_by(classifier)
-        display.line(f"steered by {source.steer.fitted(method).facts.method}")
     wish = Wish(digit, method, checked, moves)
     parts = source.stream(count, label=digit, seed=seed, balanced=balanced, wish=wish)
-    if not steered:
+    if steered:
+        display.line(f"steered by {source.steer.fitted(method).facts.method}")
+    else:
         parts = labelled(parts, source, classifier)
     with display.bar(f"generating {count:,} images", count) as bar:
         return export_samples(
