@@ -92,7 +92,11 @@ def _reason(error: Exception) -> str:
 
 
 def _warm_up() -> None:
-    """Open honest files of both kinds, so that all that torch imports on the way is imported before it is forbidden."""
+    """Open honest files of both kinds, so that all that torch imports on the way is imported before it is forbidden.
+
+    On one thread: after this no other can be started, and one that a parent left behind in a fork never answers.
+    """
+    torch.set_num_threads(1)
     for zipped in (True, False):
         buffer = io.BytesIO()
         torch.save({"a": torch.ones(2)}, buffer, _use_new_zipfile_serialization=zipped)
