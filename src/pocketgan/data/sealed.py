@@ -31,7 +31,7 @@ def learning_images(source: str | Path, split: str) -> ImageSet:
     images = load_images(source, split)
     sealed = [mnist("test")] if images.shape == (1, 28, 28) else []
     if source != "mnist" and images.split == "train":
-        own = _test_images(source)
+        own = images_kept_apart(source, split)
         sealed += [own] if own is not None else []
     for test in sealed:
         shared = images_in(images, test)
@@ -44,8 +44,9 @@ def learning_images(source: str | Path, split: str) -> ImageSet:
     return images
 
 
-def _test_images(source: str | Path) -> ImageSet | None:
+def images_kept_apart(source: str | Path, split: str) -> ImageSet | None:
+    """The images that what learned from this split is tested on: `val` for `fit`, else the test images, or None."""
     try:
-        return load_images(source, "test")
+        return load_images(source, "val" if split == "fit" else "test")
     except UsageError:  # an NPZ that holds x_train alone
         return None

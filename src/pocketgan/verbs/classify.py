@@ -19,7 +19,7 @@ from pocketgan.core.files import PARTIAL, clear_errors, refuse_existing, write_t
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
-from pocketgan.data.sealed import learning_images
+from pocketgan.data.sealed import images_kept_apart, learning_images
 from pocketgan.data.splits import choose_rows
 from pocketgan.metrics.labels import error_rate
 from pocketgan.model import Model
@@ -48,7 +48,7 @@ def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]
     learning = learning_images(source, split)
     if learning.labels is None:
         raise UsageError(f"{source} has no labels to learn from; put the images into one folder per class")
-    test = _test_split(source, split) if learning.split != "all" else None
+    test = images_kept_apart(source, split) if learning.split != "all" else None
     if test is None:
         held_out = round(len(learning) * HELD_OUT)
         if held_out == 0:
@@ -60,13 +60,6 @@ def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]
     if test.shape != learning.shape or int(test.labels.max()) >= len(learning.class_names):
         raise PocketganError(f"{source} has test images of other sizes or classes than it has to learn from; mend it")
     return learning, test if source == "mnist" else replace(test, name=f"{source}, test")
-
-
-def _test_split(source: str, split: str) -> ImageSet | None:
-    try:
-        return load_images(source, "val" if split == "fit" else "test")
-    except UsageError:  # an NPZ that holds x_train alone
-        return None
 
 
 def train_classifier(
