@@ -22,6 +22,7 @@ import torch
 
 from pocketgan import cli
 from pocketgan.classifier import Classifier
+from pocketgan.core import signals
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
 from pocketgan.data.fakes import read_fakes
@@ -31,7 +32,8 @@ from pocketgan.data.load import load_images
 from pocketgan.model import Model
 
 VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
-VERBS += ["bench keep", "bench results", "bench steering", "import"]
+VERBS += ["evaluate", "compare", "judge train", "import"]
+VERBS += ["bench keep", "bench results", "bench throughput", "bench speedrun", "bench known-answers", "bench steering"]
 VERBS += ["steer fit", "steer invert", "steer interpolate", "steer directions"]
 
 
@@ -354,9 +356,9 @@ def test_a_signal_during_the_import_of_torch_comes_after_it(monkeypatch: pytest.
         signal.raise_signal(signal.SIGINT)
         imported.append(name)
 
-    monkeypatch.setattr(cli, "importlib", type("stand_in", (), {"import_module": staticmethod(slow_import)}))
+    monkeypatch.setattr(signals, "importlib", type("stand_in", (), {"import_module": staticmethod(slow_import)}))
     with pytest.raises(KeyboardInterrupt):
-        cli._load_torch()
+        signals.load_torch()
     assert imported == ["torch"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -587,6 +589,8 @@ def test_help_explains_every_option(pocketgan: Callable[..., Ended], verb: str) 
         "options": "--[KEYWORD]",
         "folders": "FOLDERS",
         "models": "MODELS",
+        "recipes": "RECIPES",
+        "subjects": "SUBJECTS",
         "stops": "STOPS",
     }
     for name in inspect.signature(app.default_command).parameters:
