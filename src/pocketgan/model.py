@@ -297,7 +297,8 @@ class Model:
     @property
     def provenance(self) -> dict[str, str]:
         """What goes with every image set made by this model."""
-        return {"made_by": f"pocketgan, recipe {self.recipe.name}", **self.facts.get("data", {}).get("provenance", {})}
+        learned_from = self.facts.get("data", {}).get("provenance", {})  # may have been made by another model
+        return {**learned_from, "made_by": f"pocketgan, recipe {self.recipe.name}"}
 
     def save(self, folder: Path) -> None:
         """Write the model folder, whole, and then the steerers that it has."""

@@ -24,9 +24,10 @@ from torch import Tensor
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.pixels import to_png
 from pocketgan.data.checks import check_labels, integer, readable
-from pocketgan.data.folders import METADATA, read_provenance, read_table
+from pocketgan.data.folders import METADATA, read_table
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.pictures import read_pictures
+from pocketgan.data.provenance import read_provenance
 
 LATENTS = "latents.npy"
 UNLABELLED = "unlabelled"

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.files import read_bytes, read_json
+from pocketgan.core.files import read_bytes
 from pocketgan.data.checks import check_labels, integer, readable
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.pictures import read_pictures
+from pocketgan.data.provenance import PROVENANCE
 
 METADATA = "metadata.csv"
 MAX_TABLE_BYTES = 64 << 20
-PROVENANCE = "provenance.json"
 LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "latents.npy", PROVENANCE)  # what may lie among pictures
 
 
@@ -53,23 +53,6 @@ def load_folder(folder: Path) -> ImageSet:
     labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in members]))
     images = read_pictures([path for paths in members for path in paths])
     return ImageSet(images, labels, tuple(place.name for place in classes))
-
-
-def read_provenance(path: Path) -> dict[str, str]:
-    """What is known of where a file or folder of images comes from: its name, and the texts of its `provenance.json`.
-
-    Raises
-    ------
-    PocketganError
-        `provenance.json` is there and is not a JSON object.
-    """
-    known = {"data": path.resolve().name}
-    if not (path / PROVENANCE).is_file():
-        return known
-    content = read_json(path / PROVENANCE)
-    if not isinstance(content, dict):
-        raise PocketganError(f"{path / PROVENANCE} is not a JSON object; mend or remove it")
-    return known | {name: value for name, value in content.items() if isinstance(value, str)}
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
