@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from pocketgan.data.fakes import read_fakes
 from pocketgan.data.idx import read_idx
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
+from pocketgan.data.pictures import read_picture
 from pocketgan.model import Model
 
 VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
@@ -469,6 +471,37 @@ def test_a_classifier_of_colours_learns_and_names_them(
     assert [int(row["row"]) for row in rows] == list(range(60))
 
 
+def test_labels_name_the_pictures_they_belong_to(pocketgan: Callable[..., Ended], data: Path, tmp_path: Path) -> None:
+    guide = Classifier.load("guide")
+    for source in ("flat", "folder"):
+        folder = tmp_path / source
+        shutil.copytree(data / source, folder)
+        ended = pocketgan("classify", "label", folder, "--out", tmp_path / f"{source}.csv", "--json")
+        told = json.loads(ended.out)
+        assert sorted(row["file_name"] for row in told) == sorted(
+            path.relative_to(folder).as_posix() for path in folder.rglob("*.png")
+        )
+        for row in told[::17]:
+            picture = torch.from_numpy(read_picture(folder / row["file_name"]))[None, None]
+            assert row["label"] == guide.label(picture).item()
+        (tmp_path / f"{source}.csv").rename(folder / "metadata.csv")  # the pictures' labels from now on
+        labelled = load_images(folder)
+        assert labelled.labels is not None
+        assert labelled.labels.tolist() == [row["label"] for row in told]
+        assert labelled.files == tuple(row["file_name"] for row in told)
+        some = labelled.rows(torch.arange(len(labelled)) % 3 == 1)
+        assert some.files == labelled.files[1::3]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux")
+def test_a_picture_whose_name_is_no_text_is_labelled(
+    pocketgan: Callable[..., Ended], digits: ImageSet, tmp_path: Path
+) -> None:
+    write_bytes(tmp_path / "set" / os.fsdecode(b"seven\xff.png"), to_png(digits.images[0]))
+    assert pocketgan("classify", "label", tmp_path / "set", "--out", tmp_path / "l.csv").code == 0
+    assert (tmp_path / "l.csv").read_text(encoding="utf-8").splitlines()[1].startswith("0,seven?.png,")
+
+
 @pytest.mark.parametrize(
     ("images", "words"),
     [("flat", []), ("labelled.npz", []), ("idx", ["--split", "test"]), ("MODEL", ["--count", 20, "--seed", 4])],
@@ -486,6 +519,7 @@ def test_labels_are_what_the_classifier_reads(
     sure, labels = Classifier.load("guide").probabilities(pixels).max(1)
     told = json.loads(ended.out)
     assert [row["label"] for row in told] == labels.tolist()
+    assert all(("file_name" in row) == (images == "flat") for row in told)
     assert [row["confidence"] for row in told] == pytest.approx(sure.tolist())
     with (tmp_path / "labels.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

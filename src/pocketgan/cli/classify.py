@@ -58,7 +58,8 @@ def label(
 ) -> None:
     """Label images, or a model's output, and write row, label, class name and confidence as CSV.
 
-    Rows are in the order of the images; those of a folder of pictures in the order of the sorted names.
+    Rows are in the order of the images; those of a folder of pictures in the order of the sorted names, each with its
+    file name.
 
     Parameters
     ----------
@@ -80,6 +81,7 @@ def label(
 
     rows = label_images(classifier, images, out=out, split=split, count=count, seed=seed, device=device)
     if json_output:
-        print(json.dumps([{"label": label, "confidence": sure} for label, sure in rows]))
+        known = ({name: value for name, value in row._asdict().items() if value is not None} for row in rows)
+        print(json.dumps(list(known)))
     else:
         print(out)

@@ -59,9 +59,7 @@ class FakeSet:
     Attributes
     ----------
     images
-        The images and their labels.
-    files
-        Where each picture lies now, from the folder.
+        The images, their labels, and in `files` where each picture lies now.
     label_source
         Who gave each label: ``person`` where it was corrected, else what the table says.
     latent_row, seed, index
@@ -69,7 +67,6 @@ class FakeSet:
     """
 
     images: ImageSet
-    files: tuple[str, ...]
     label_source: tuple[str, ...]
     latent_row: list[int]
     seed: list[int]
@@ -170,8 +167,7 @@ def read_fakes(folder: Path) -> FakeSet:
         )
     tensor, class_names = check_labels(table, np.array(known), len(rows)) if known else (None, ())
     return FakeSet(
-        ImageSet(images, tensor, class_names, str(folder), provenance=read_provenance(folder)),
-        files,
+        ImageSet(images, tensor, class_names, str(folder), provenance=read_provenance(folder), files=files),
         tuple(sources),
         [row.latent_row for row in rows],
         [row.seed for row in rows],
