@@ -1,4 +1,4 @@
-"""Signals that wait for a good moment: the first one is noted, the second one stops at once. Imports no torch."""
+"""Signals that wait for a good moment: the first one is noted, the second one stops at once. Loads no torch unasked."""
 
 from __future__ import annotations
 
