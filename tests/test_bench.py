@@ -13,7 +13,7 @@ import torch
 from pocketgan.bench.classroom import Digits, classroom_steps
 from pocketgan.bench.results import keep, write_results
 from pocketgan.bench.speedrun import speedrun
-from pocketgan.bench.throughput import throughput, write_throughput
+from pocketgan.bench.throughput import drawing, throughput, write_throughput
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import grid, to_floats, to_png
 from pocketgan.core.terminal import Display
@@ -84,7 +84,7 @@ def test_the_classroom_sees_images_in_the_recipes_range(name: str, digits: Image
     assert label == digits.labels[3]
 
 
-def test_throughput_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throughput_is_measured_and_written(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pocketgan.bench.throughput.TURN_SECONDS", 0.05)
     monkeypatch.setattr("pocketgan.bench.throughput.ROUNDS", 2)
     monkeypatch.setattr("pocketgan.bench.throughput._memory", lambda kind, name: 300)
@@ -92,7 +92,13 @@ def test_throughput_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
     assert row.least_ratio <= row.ratio <= row.most_ratio
     assert row.here > 0
     assert row.gflops == pytest.approx(row.here * 4.6e-3, rel=0.05)  # 4.6 million operations an image
-    text = write_throughput([row], tmp_path / "throughput.md").read_text()
+    monkeypatch.setattr("pocketgan.bench.throughput.DRAWN", 256)
+    monkeypatch.setattr("pocketgan.bench.throughput.SHIPPED_MODEL", str(small_run))
+    drawn = drawing(Display(quiet=True))
+    assert drawn.gflops == pytest.approx(drawn.images_per_second * 12.2e-3, rel=0.05)  # of `pocket`'s generator
+    assert drawn.first_seconds > 0
+    text = write_throughput([row], drawn, tmp_path / "throughput.md").read_text()
+    assert f"{drawn.images_per_second:,.0f} images a second in bulk" in text
     assert f"| `mlp` | fp32 | {row.classroom:,.0f} | {row.here:,.0f} | {row.ratio:.1f} " in text
 
 

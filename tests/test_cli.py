@@ -645,6 +645,7 @@ def test_the_program_lists_its_verbs_and_its_version(pocketgan: Callable[..., En
 def test_json_of_what_there_is_is_json(pocketgan: Callable[..., Ended], small_run: Path) -> None:
     info = json.loads(pocketgan("info", small_run, "--json").out)
     assert info["recipe"]["name"] == "pocket"
+    assert info["command"].startswith("pocketgan train pocket --")
     assert sum(layer["parameters"] for layer in info["layers"]["generator"]) > 0
     assert {row["name"] for row in json.loads(pocketgan("recipes", "--json").out)["recipes"]} >= {"pocket", "mlp"}
     assert json.loads(pocketgan("doctor", "--json").out)["torch"] == torch.__version__
