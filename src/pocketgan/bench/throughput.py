@@ -1,4 +1,4 @@
-"""`bench throughput`: training beside the loop that tutorials teach, in turns, and how fast the shipped generator draws."""
+"""`bench throughput`: training beside the loop that tutorials teach, and how fast the shipped generator draws."""
 
 from __future__ import annotations
 
