@@ -35,7 +35,15 @@ from pocketgan.model import Model
 
 VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
 VERBS += ["evaluate", "compare", "judge train", "import"]
-VERBS += ["bench keep", "bench results", "bench throughput", "bench speedrun", "bench known-answers", "bench steering"]
+VERBS += [
+    "bench keep",
+    "bench results",
+    "bench throughput",
+    "bench curves",
+    "bench speedrun",
+    "bench known-answers",
+    "bench steering",
+]
 VERBS += ["steer fit", "steer invert", "steer interpolate", "steer directions"]
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pocketgan.bench.classroom import classroom_steps
+from pocketgan.bench.classroom import Classroom
 from pocketgan.core.devices import multiplies_bf16, peak_memory_mb
 from pocketgan.core.files import write_text
 from pocketgan.core.latents import BLOCK
@@ -74,7 +74,7 @@ def throughput(names: list[str], display: Display) -> list[Speed]:
     data, rows = mnist("train"), []
     with display.bar("throughput", len(names) * ROUNDS) as bar:
         for place, name in enumerate(names):
-            recipe = _here(gan_recipe(name))
+            recipe = _here(name)
             loops = [_warm(loop(data, recipe)) for loop in LOOPS.values()]
             turns = []
             for turn in range(ROUNDS):
@@ -143,21 +143,24 @@ def _cold() -> float:
         return time.perf_counter() - began
 
 
-def _here(recipe: Recipe) -> Recipe:
-    if recipe.optimizer.precision != "auto":
-        return recipe
-    precision = "bf16" if multiplies_bf16(CPU) else "fp32"
-    return recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"precision": precision})})
+def _here(name: str) -> Recipe:
+    """A preset with this machine's precision and a budget that has no end here."""
+    precision = gan_recipe(name).optimizer.precision
+    if precision == "auto":
+        precision = "bf16" if multiplies_bf16(CPU) else "fp32"
+    return gan_recipe(name, {"nimg": 1 << 40, "precision": precision})
+
+
+def _classroom_steps(data: ImageSet, recipe: Recipe) -> Iterator[int]:
+    return Classroom(data, recipe).steps()
 
 
 def _own_steps(data: ImageSet, recipe: Recipe) -> Iterator[int]:
-    endless = recipe.schedule.model_copy(update={"epochs": None, "nimg": 1 << 40})
-    wanted = recipe.model_copy(update={"schedule": endless})
-    state = new_state(wanted, data.shape, len(data.class_names), CPU)
-    return (milestone.nimg for milestone in train_steps(state, data, wanted))
+    state = new_state(recipe, data.shape, len(data.class_names), CPU)
+    return (milestone.nimg for milestone in train_steps(state, data, recipe))
 
 
-LOOPS: dict[str, Callable[[ImageSet, Recipe], Iterator[int]]] = {"classroom": classroom_steps, "own": _own_steps}
+LOOPS: dict[str, Callable[[ImageSet, Recipe], Iterator[int]]] = {"classroom": _classroom_steps, "own": _own_steps}
 
 
 def _warm(loop: Iterator[int]) -> Iterator[int]:
@@ -183,7 +186,7 @@ def _memory(kind: str, name: str) -> int | None:
 
 
 def _peak(kind: str, name: str) -> int | None:
-    loop = LOOPS[kind](mnist("train"), _here(gan_recipe(name)))
+    loop = LOOPS[kind](mnist("train"), _here(name))
     _speed(loop, seconds=2.0)
     return peak_memory_mb()
 

@@ -1,14 +1,17 @@
-"""`pocketgan bench`: keep, results, throughput, speedrun, known-answers, steering."""
+"""`pocketgan bench`: keep, results, throughput, curves, speedrun, known-answers, steering."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from pocketgan.cli.parameters import Flag, GanField, Quiet, Seed, Whole, listed, recipe_options
 from pocketgan.core.errors import UsageError
 from pocketgan.core.signals import load_torch
+
+Seeds = Annotated[str, Parameter(help="Seeds of the trainings, with commas between.")]
 
 app = App(name="bench", help="Make the published figures.", help_format="plaintext")
 
@@ -76,11 +79,33 @@ def throughput(*recipes: str, out: Path, quiet: Quiet = False) -> None:
 
 
 @app.command
+def curves(*recipes: str, out: Path, nimg: Whole = 240_000, seeds: Seeds = "0,1,2", quiet: Quiet = False) -> None:
+    """Draw the quality of both training loops, ours and that of tutorials, over images and over seconds.
+
+    Parameters
+    ----------
+    recipes
+        Presets; pocket without any.
+    out
+        The Markdown file; one that is there is replaced. The pictures go into a folder of the same name.
+    nimg
+        Images that each training is shown.
+    """
+    load_torch()
+    from pocketgan.bench.curves import curves as train_both
+    from pocketgan.bench.curves import write_curves
+    from pocketgan.core.terminal import Display
+
+    found = train_both(recipes or ("pocket",), nimg, _seeds(seeds), Display(quiet))
+    print(write_curves(found, out))
+
+
+@app.command
 def speedrun(
     recipe: str = "pocket",
     *,
     out: Path,
-    seeds: str = "0,1,2",
+    seeds: Seeds = "0,1,2",
     split: str = "test",
     quiet: Quiet = False,
     **options: GanField,
@@ -93,8 +118,6 @@ def speedrun(
         A preset's name or a .toml file.
     out
         A folder, which the same command goes on with; speedrun.md and speedrun.json are written into it.
-    seeds
-        With commas between.
     split
         Real images to measure against: test, for a frozen recipe, or val for research (then fit is learned from).
     """
@@ -102,8 +125,7 @@ def speedrun(
     from pocketgan.bench.speedrun import speedrun as train_seeds
     from pocketgan.core.terminal import Display
 
-    numbers = [_seed(word) for word in listed(seeds)]
-    train_seeds(recipe, numbers, out, split=split, display=Display(quiet), **recipe_options(options, None))
+    train_seeds(recipe, _seeds(seeds), out, split=split, display=Display(quiet), **recipe_options(options, None))
     print((out / "speedrun.md").read_text(encoding="utf-8"), end="")
 
 
@@ -165,7 +187,9 @@ def steering(
     print(steering_results(models, out, methods=listed(method), display=Display(quiet), **options))
 
 
-def _seed(word: str) -> int:
-    if not word.isdecimal():
-        raise UsageError(f"--seeds: {word!r} is no whole number from 0; give them with commas between")
-    return int(word)
+def _seeds(text: str) -> list[int]:
+    words = listed(text)
+    for word in words:
+        if not word.isdecimal():
+            raise UsageError(f"--seeds: {word!r} is no whole number from 0; give them with commas between")
+    return [int(word) for word in words]
