@@ -15,9 +15,10 @@ from pocketgan.core.files import write_bytes, write_text
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.mnist import mnist
+from pocketgan.data.samples import Samples
 from pocketgan.judge import Judge, Reading
 from pocketgan.metrics.steering import latent_distance, norm_distance, spread_within
-from pocketgan.model import Model, Samples
+from pocketgan.model import Model
 from pocketgan.scorecard.yardstick import Part
 from pocketgan.steer.stored import Fitted
 from pocketgan.steer.table import METHODS

@@ -249,7 +249,7 @@ class Steering:
 
     def latents(self, count: int, label: int, *, method: str | None = None, seed: int = 0) -> Tensor:
         """Latents of a class, float32 ``[count, D]``; the first ones are the same whatever the count."""
-        provide = self.provider(Wish(label, method), count)
+        provide = self.provider(Wish(label, method=method), count)
         labels = torch.full((BLOCK,), label)
         return torch.cat([provide(labels, start, seed) for start in range(0, count, BLOCK)])[:count]
 
