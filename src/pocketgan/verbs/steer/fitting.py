@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pocketgan.classifier import Classifier
 from pocketgan.core.terminal import Display
 from pocketgan.model import Model
+from pocketgan.report import renew_steering
 from pocketgan.steer.method import Budget
 from pocketgan.steer.stored import Facts
 from pocketgan.steer.table import method_of
@@ -32,7 +33,7 @@ def fit(
     device: str = "auto",
     quiet: bool = False,
 ) -> list[FitReport]:
-    """Fit methods to a model, and keep them in its folder.
+    """Fit methods to a model, and keep them in its folder, with a page that shows them: `steering.html`.
 
     Parameters
     ----------
@@ -65,4 +66,6 @@ def fit(
                 watch=lambda done, note: bar.update(done, note),
             )
         reports.append(FitReport(fitted.facts, steering.missing(fitted.facts)))
+    if source.folder is not None:
+        display.line(f"what was fitted: {renew_steering(source.folder)}")
     return reports
