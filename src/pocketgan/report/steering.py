@@ -97,11 +97,11 @@ def write_steering_page(path: str | Path) -> Path:
 
 
 def steering_summary(run: Path) -> list[tuple[str, str, str | None]]:
-    """Methods that were fitted to a run's model: name, what it is, and what the judge reads where that was measured."""
+    """Methods that were fitted to a run's model: name, what it is, and what the judge measured, if it did."""
     found = []
     for method in kept_in(run / "model"):
         figures = read_figures(run / "model", method)
-        found.append((method, METHODS[method].about, steering_words.hits(figures) if figures else None))
+        found.append((method, METHODS[method].about, steering_words.summary(figures) if figures else None))
     return found
 
 
@@ -215,7 +215,7 @@ def _class_rows(figures: Figures) -> list[ClassRow]:
             hit=words.per_cent(one.hit, one.count),
             hit_bar=bar(one.hit, 1.0),
             coverage=f"{one.coverage:.1%}",
-            coverage_bar=bar(one.coverage, widest, mark=one.bank_coverage),
+            coverage_bar=bar(one.coverage, widest, mark=None if figures.method == "bank" else one.bank_coverage),
         )
         for one in figures.classes
     ]

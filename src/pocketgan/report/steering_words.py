@@ -67,10 +67,17 @@ def read_by_guide(right: int, count: int) -> str:
 def hits(figures: Figures) -> str:
     """What the judge reads in a method's images."""
     worst = min(figures.classes, key=lambda one: one.hit)
+    if worst.hit == 1:
+        return f"all of {figures.count:,} images are read as asked"
     return (
         f"{per_cent(figures.hit, figures.count)} of {figures.count:,} images are read as asked; the worst class is "
         f"{worst.name} with {per_cent(worst.hit, worst.count)}"
     )
+
+
+def summary(figures: Figures) -> str:
+    """A measured method in one clause: right images that are all alike are no success."""
+    return f"{hits(figures)}; {figures.coverage:.1%} of real images have one of them near"
 
 
 def checked(figures: Figures) -> str:
