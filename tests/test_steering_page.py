@@ -24,7 +24,7 @@ from pocketgan.model import Model
 from pocketgan.recipes import write_recipe
 from pocketgan.report import renew_steering, write_report
 from pocketgan.report.steering import write_steering_page
-from pocketgan.report.steering_words import about
+from pocketgan.report.steering_words import ABOUT
 from pocketgan.report.words import per_cent
 from pocketgan.steer.measured import MEASURED, read_figures
 from pocketgan.steer.table import METHODS
@@ -99,7 +99,7 @@ def test_what_was_stored_at_the_fit_is_told(page: Page, steered: Model) -> None:
 
 
 def test_every_method_has_words_of_its_own(page: Page) -> None:
-    told = [text for method in METHODS for text in about(method)]
+    told = [text for method in METHODS for text in ABOUT[method]]
     assert all(told)
     assert len(set(told)) == 2 * len(METHODS)
     assert all(text in page.text for text in told)

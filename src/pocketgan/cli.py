@@ -788,7 +788,7 @@ def bench_steering(
     Parameters
     ----------
     models
-        Run folders or model folders; nothing is written into them.
+        Run folders or model folders; figures of what lies fitted in one, with the same budget, are kept in it.
     out
         The Markdown file; one that is there is replaced. The grids go into a folder of the same name.
     method
@@ -819,7 +819,7 @@ def report(run_folder: Path) -> None:
     Parameters
     ----------
     run_folder
-        A run whose training has ended.
+        A run whose training has ended; a model folder that has steering fitted gets steering.html alone.
     """
     _load_torch()
     from pocketgan.report import write_report

@@ -163,7 +163,7 @@ def _part(model: Model, method: str, fitted: Fitted, figures: Figures | None) ->
         ]
         told += [("Latents", steering_words.latents(figures))] if method != "bank" else []
         told += [("Time", steering_words.time_each(figures))]
-    about, look = steering_words.about(method)
+    about, look = steering_words.ABOUT[method]
     return Part(
         method=method,
         about=about,

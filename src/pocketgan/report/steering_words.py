@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pocketgan.report.words import duration, per_cent
 from pocketgan.steer.measured import Figures
 from pocketgan.steer.stored import Facts
-from pocketgan.steer.table import METHODS
 
 ABOUT = {  # what a method is, and what to look at in its images
     "flow": (
@@ -43,11 +42,6 @@ ABOUT = {  # what a method is, and what to look at in its images
         "All images of a row are one image. It may be a perfect one, which is why hits alone say little.",
     ),
 }
-
-
-def about(method: str) -> tuple[str, str]:
-    """What a method is, and what to look at; for one that has no words here, its line in the table of methods."""
-    return ABOUT.get(method, (f"{METHODS[method].about[0].upper()}{METHODS[method].about[1:]}.", ""))
 
 
 def fit_facts(facts: Facts) -> str:
