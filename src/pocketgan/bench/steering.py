@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from pocketgan.model import Model
 from pocketgan.report import renew_steering
 from pocketgan.scorecard.yardstick import Part
 from pocketgan.steer.measured import ClassFigures, Figures, save_figures
-from pocketgan.steer.stored import Fitted
+from pocketgan.steer.stored import Facts, Fitted
 from pocketgan.steer.table import METHODS
 
 GRID_COLUMNS = 10
@@ -47,6 +48,18 @@ class _Drawn:
     @property
     def hits(self) -> Tensor:
         return self.reading.labels == self.labels
+
+
+class _Budget(NamedTuple):
+    """What fits are made with."""
+
+    latents: int
+    steps: int
+    seed: int
+
+    @classmethod
+    def of(cls, facts: Facts) -> _Budget:
+        return cls(facts.latents, facts.steps, facts.seed)
 
 
 def steering_results(
@@ -87,41 +100,48 @@ def steering_results(
     """
     chosen = [FIRST, *(name for name in methods or METHODS if name != FIRST)]
     judge, test = Judge.load(device="cpu"), mnist("test")
-    real = Part(test, judge.read_kept(test))
-    found: list[Figures] = []
-    for path in models:
-        model = Model.load(path, "cpu")
-        kept = [name for name, one in model.steer.everything().items() if _budget(one) == (latents, steps, seed)]
-        home, model.steer.folder = model.steer.folder, None  # what is fitted from here on stays in memory
-        bank: _Drawn | None = None
-        own: dict[str, Figures] = {}
-        name = f"{model.recipe.name}-{model.recipe.seed}"
-        for method in chosen:
-            if method in kept:
-                fitted = model.steer.fitted(method)
-            else:
-                with display.bar(f"{name}: {method}", 1.0) as bar:
-                    fitted = model.steer.fit(method, latents=latents, steps=steps, seed=seed, watch=bar.update)
-            if lines := model.steer.missing(fitted.facts):
-                raise UsageError(f"{path}: {lines[0]}")
-            drawn = _draw(model, judge, method, count, seed + 1)
-            bank = bank or drawn
-            own[method] = _measure(name, model, judge, fitted, real, drawn, bank, seed + 2)
-            picture = out.with_suffix("") / f"{name}-{method}.png"
-            write_bytes(picture, to_png(_grid(drawn)))
-            display.line(f"{name} {method}: {own[method].hit:.2%} hits, worst class {own[method].worst:.2%}")
-        found += own.values()
-        if home is not None and kept:
-            for method in own.keys() & kept:
-                save_figures(home, own[method])
-            display.line(f"the page with these figures: {renew_steering(home)}")
+    real, budget = Part(test, judge.read_kept(test)), _Budget(latents, steps, seed)
+    grids = out.with_suffix("")
+    found = [one for path in models for one in _one_model(path, chosen, judge, real, grids, count, budget, display)]
     write_text(out, markdown(found, out, latents, steps, count, judge.version))
     return out
 
 
-def _budget(fitted: Fitted) -> tuple[int, int, int]:
-    facts = fitted.facts
-    return facts.latents, facts.steps, facts.seed
+def _one_model(
+    path: str | Path,
+    methods: Sequence[str],
+    judge: Judge,
+    real: Part,
+    grids: Path,
+    count: int,
+    budget: _Budget,
+    display: Display,
+) -> list[Figures]:
+    model = Model.load(path, "cpu")
+    kept = [name for name, one in model.steer.everything().items() if _Budget.of(one.facts) == budget]
+    home, model.steer.folder = model.steer.folder, None  # what is fitted from here on stays in memory
+    name = f"{model.recipe.name}-{model.recipe.seed}"
+    bank: _Drawn | None = None
+    found = []
+    for method in methods:
+        if method in kept:
+            fitted = model.steer.fitted(method)
+        else:
+            with display.bar(f"{name}: {method}", 1.0) as bar:
+                fitted = model.steer.fit(method, **budget._asdict(), watch=bar.update)
+        if lines := model.steer.missing(fitted.facts):
+            raise UsageError(f"{path}: {lines[0]}")
+        drawn = _draw(model, judge, method, count, budget.seed + 1)
+        bank = bank or drawn
+        found.append(_measure(name, model, judge, fitted, real, drawn, bank, budget.seed + 2))
+        write_bytes(grids / f"{name}-{method}.png", to_png(_grid(drawn)))
+        display.line(f"{name} {method}: {found[-1].hit:.2%} hits, worst class {found[-1].worst:.2%}")
+    own = [figures for figures in found if figures.method in kept]
+    if home is not None and own:
+        for figures in own:
+            save_figures(home, figures)
+        display.line(f"the page with these figures: {renew_steering(home)}")
+    return found
 
 
 def _draw(model: Model, judge: Judge, method: str, count: int, seed: int, checked: bool = False) -> _Drawn:
