@@ -67,7 +67,6 @@ class Part(NamedTuple):
     missing: list[str]
     classes: list[ClassRow]
     figures: Figures | None
-    seconds: float
     facts: list[tuple[str, str]]
 
 
@@ -173,7 +172,6 @@ def _part(model: Model, method: str, fitted: Fitted, figures: Figures | None) ->
         missing=model.steer.missing(facts),
         classes=_class_rows(figures) if figures else [],
         figures=figures,
-        seconds=facts.fit_seconds,
         facts=told,
     )
 
