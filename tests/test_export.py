@@ -22,8 +22,9 @@ from pocketgan.core.pixels import grid
 from pocketgan.data.idx import read_idx
 from pocketgan.data.load import load_images
 from pocketgan.data.mnist import PROVENANCE
+from pocketgan.data.samples import Samples
 from pocketgan.export import FORMATS, export_samples
-from pocketgan.model import Model, Samples
+from pocketgan.model import Model
 from pocketgan.models.table import build_pair
 from pocketgan.recipes import gan_recipe
 

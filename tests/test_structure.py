@@ -19,6 +19,7 @@ FLOORS = [
     {"classifier"},
     {"judge"},
     {"steer"},
+    {"sources"},
     {"model"},
     {"scorecard"},
     {"export", "report", "importer"},

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from pocketgan.core.errors import PocketganError, UsageError
     from pocketgan.data.image_set import ImageSet
     from pocketgan.data.load import load_images
+    from pocketgan.data.samples import Samples
     from pocketgan.importer import import_file
     from pocketgan.judge import Judge
-    from pocketgan.model import Model, Samples
+    from pocketgan.model import Model
     from pocketgan.recipes import ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
     from pocketgan.report import write_report
     from pocketgan.scorecard.card import Scorecard
@@ -43,7 +44,7 @@ _HOMES = {
     "Model": "model",
     "PocketganError": "core.errors",
     "Recipe": "recipes",
-    "Samples": "model",
+    "Samples": "data.samples",
     "Scorecard": "scorecard.card",
     "UsageError": "core.errors",
     "classifier_recipe": "recipes",

@@ -4,72 +4,26 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError
-from pocketgan.core.latents import BLOCK, balanced_labels, latents
-from pocketgan.core.pixels import to_bytes
-from pocketgan.data.image_set import ImageSet
+from pocketgan.core.latents import BLOCK
+from pocketgan.data.samples import Samples, joined
+from pocketgan.models.drawing import draw
 from pocketgan.models.layers import Discriminator, Generator, Shape, channels_last, parameter_count
 from pocketgan.models.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.saved import load_weights, model_folder, read_model_file, save_networks
+from pocketgan.sources import Source, asked, prior, steered
 from pocketgan.steer.steering import Steering
 from pocketgan.steer.wish import Wish
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Samples(ImageSet):
-    """Generated images, with the latents that made them.
-
-    Attributes
-    ----------
-    latents
-        float32 ``[N, latent_dim]``.
-    seed, index
-        What each latent is known by: ``latents(seed, index)``; index is int64 ``[N]``.
-    label_source
-        ``asked`` (the generator was asked for these classes), ``steered`` (latents were sought for them), ``guide`` (a
-        classifier read them) or ``none``.
-    """
-
-    latents: Tensor = field(default_factory=lambda: torch.empty(0, 1))
-    seed: int = 0
-    index: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    label_source: str = "none"
-
-    def rows(self, index: Tensor) -> Self:
-        """The rows that `index` (int64 or bool) picks, with their latents."""
-        return replace(super().rows(index), latents=self.latents[index], index=self.index[index])
-
-
-def joined(parts: Sequence[Samples]) -> Samples:
-    """The parts of one stream as one set."""
-    labels = [part.labels for part in parts if part.labels is not None]
-    return replace(
-        parts[0],
-        images=torch.cat([part.images for part in parts]),
-        labels=torch.cat(labels) if labels else None,
-        latents=torch.cat([part.latents for part in parts]),
-        index=torch.cat([part.index for part in parts]),
-    )
-
-
-class Source(NamedTuple):
-    """Where the latents of a sample come from: ``draw(block, seed)`` gives those of a block, and their classes."""
-
-    draw: Callable[[int, int], tuple[Tensor, Tensor | None]]
-    class_names: tuple[str, ...]
-    label_source: str
-    provenance: dict[str, str]
 
 
 class Model:
@@ -106,6 +60,7 @@ class Model:
         self.recipe, self.shape, self.class_names, self.facts = recipe, shape, class_names, facts
         self.device = next(generator.parameters()).device
         self.folder = folder
+        self._pixels = pair_of(recipe.model.architecture).pixels
 
     @property
     def conditional(self) -> bool:
@@ -126,8 +81,8 @@ class Model:
                 f"{self.recipe.name} is conditional and makes any class it is asked for; steering is for models that "
                 "are not, so leave it out (pocketgan generate MODEL --digit 5)"
             )
-        name, pixels = f"{self.recipe.name}, seed {self.recipe.seed}", pair_of(self.recipe.model.architecture).pixels
-        return Steering(name, self.shape, self.class_names, self.generator, pixels, self.images, self.folder)
+        name = f"{self.recipe.name}, seed {self.recipe.seed}"
+        return Steering(name, self.shape, self.class_names, self.generator, self._pixels, self.images, self.folder)
 
     def sample(
         self,
@@ -169,38 +124,20 @@ class Model:
         >>> import pocketgan as pg
         >>> pg.load("runs/first").sample(16, label=5)  # doctest: +SKIP
         """
-        wish = Wish(label, method, checked, moves)
-        return joined(list(self.stream(count, label=label, seed=seed, start=start, balanced=balanced, wish=wish)))
+        wish = Wish(label, balanced, method, checked, moves)
+        return joined(list(self.stream(count, wish, seed=seed, start=start)))
 
-    def stream(
-        self,
-        count: int,
-        *,
-        label: int | None = None,
-        seed: int = 0,
-        start: int = 0,
-        balanced: bool = False,
-        wish: Wish | None = None,
-    ) -> Iterator[Samples]:
-        """`sample` in parts of at most 128 images, for more than memory holds."""
+    def stream(self, count: int, wish: Wish | None = None, *, seed: int = 0, start: int = 0) -> Iterator[Samples]:
+        """`sample` in parts of at most 128 images, for more than memory holds; what it is asked for is a `Wish`."""
         if count < 1:
             raise UsageError(f"--count {count} is too small; ask for at least 1 image")
         if not 0 <= seed < 2**63:
             raise UsageError(f"--seed {seed} must lie between 0 and 2^63 - 1")
-        wish = (wish or Wish())._replace(label=label)
-        steered = not self.conditional and (label is not None or balanced)
-        if not steered and (wish.method or wish.checked or wish.moves):
-            raise UsageError(
-                f"{self.recipe.name} is not steered here, so --method, --checked and moves mean nothing; "
-                + ("leave them out" if self.conditional else "add --digit or --balanced")
-            )
-        if label is not None and self.conditional:
-            self._check_label(label)
         stop = start + count
-        source = self._steered(wish, stop) if steered else self._plain(label)
+        source = self._source(wish or Wish(), stop)
         return (
             self._block(block, max(start, block), min(stop, block + BLOCK), seed, source)
-            for block in _blocks(start, stop)
+            for block in range(start - start % BLOCK, stop, BLOCK)
         )
 
     def images(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -224,60 +161,30 @@ class Model:
             raise UsageError(f"this model is conditional: give one label for each of the {len(z)} latents")
         for label in set() if labels is None else set(labels.tolist()):
             self._check_label(label)
-        made = []
-        for begin in range(0, len(z), BLOCK):
-            part = None if labels is None else labels[begin : begin + BLOCK]
-            made.append(self._chunk(z[begin : begin + BLOCK], part))
-        return torch.cat(made) if made else torch.empty(0, *self.shape, dtype=torch.uint8)
+        return draw(self.generator, self._pixels, z, labels) if len(z) else torch.empty(0, *self.shape).byte()
 
-    @torch.no_grad()
-    def _chunk(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """At most `BLOCK` images, computed as a whole padded block so that their company never changes their bytes."""
-        count = len(z)
-        padded = torch.zeros(BLOCK, z.shape[1])
-        padded[:count] = z
-        y = None
-        if self.conditional and labels is not None:
-            y = torch.zeros(BLOCK, dtype=torch.int64)
-            y[:count] = labels
-            y = y.to(self.device)
-        floats = self.generator(padded.to(self.device), y)
-        return to_bytes(floats, pair_of(self.recipe.model.architecture).pixels)[:count].cpu().contiguous()
-
-    def _plain(self, label: int | None) -> Source:
-        """Latents of the prior, with the classes that a conditional model is asked for."""
-
-        def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
-            z = latents(seed, block, block + BLOCK, self.recipe.model.latent_dim)
-            return z, self._labels(block, label, self.class_names) if self.conditional else None
-
-        return Source(draw, self.class_names, "asked" if self.conditional else "none", {})
-
-    def _steered(self, wish: Wish, stop: int) -> Source:
-        """Latents that a fitted method finds for classes."""
-        provide = self.steer.provider(wish, stop)
-        names = self.steer.names()
-
-        def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
-            labels = self._labels(block, wish.label, names)
-            return provide(labels, block, seed), labels
-
-        return Source(draw, names, "steered", {"steered_by": self.steer.fitted(wish.method).facts.method})
-
-    @staticmethod
-    def _labels(block: int, label: int | None, names: tuple[str, ...]) -> Tensor:
-        """The classes of one block: all one, or in turn."""
-        if label is not None:
-            return torch.full((BLOCK,), label)
-        return balanced_labels(block, block + BLOCK, len(names))
+    def _source(self, wish: Wish, stop: int) -> Source:
+        """Where latents come from; `stop` is the index after the last one."""
+        if not self.conditional and wish.for_class:
+            return steered(self.steer, wish, stop)
+        if wish.method or wish.checked or wish.moves:
+            raise UsageError(
+                f"{self.recipe.name} is not steered here, so --method, --checked and moves mean nothing; "
+                + ("leave them out" if self.conditional else "add --digit or --balanced")
+            )
+        if not self.conditional:
+            return prior(self.recipe.model.latent_dim)
+        if wish.label is not None:
+            self._check_label(wish.label)
+        return asked(self.recipe.model.latent_dim, self.class_names, wish.label)
 
     def _block(self, block: int, start: int, stop: int, seed: int, source: Source) -> Samples:
         z, y = source.draw(block, seed)
         chosen = slice(start - block, stop - block)
         return Samples(
-            images=self._chunk(z, y)[chosen],
+            images=draw(self.generator, self._pixels, z, y if self.conditional else None)[chosen],
             labels=None if y is None else y[chosen],
-            class_names=source.class_names if y is not None else (),
+            class_names=source.class_names,
             name=f"{self.recipe.name}, seed {seed}",
             provenance={**self.provenance, **source.provenance},
             latents=z[chosen],
@@ -341,7 +248,3 @@ class Model:
     def _repr_html_(self) -> str:
         picture = base64.b64encode(self.sample(20)._repr_png_()).decode()
         return f'<p>{html.escape(repr(self))}</p><img alt="20 samples" src="data:image/png;base64,{picture}">'
-
-
-def _blocks(start: int, stop: int) -> range:
-    return range(start - start % BLOCK, stop, BLOCK)

@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pocketgan.bench.steering_table import FIRST, READABLE, markdown
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_bytes, write_text
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.mnist import mnist
+from pocketgan.data.samples import Samples
 from pocketgan.judge import Judge, Reading
 from pocketgan.metrics.steering import latent_distance, norm_distance, spread_within
-from pocketgan.model import Model, Samples
+from pocketgan.model import Model
+from pocketgan.report import renew_steering
 from pocketgan.scorecard.yardstick import Part
-from pocketgan.steer.stored import Fitted
+from pocketgan.steer.measured import ClassFigures, Figures, save_figures
+from pocketgan.steer.stored import Facts, Fitted
 from pocketgan.steer.table import METHODS
 
-READABLE = 0.9  # the judge's probability from which an image counts as readable
 GRID_COLUMNS = 10
-FIRST = "bank"  # what the others are measured against
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What is measured of one method on one generator; shares are fractions, seconds are of the CPU."""
-
-    generator: str
-    method: str
-    count: int  # images in all
-    hit: float
-    worst: float
-    worst_class: str
-    readable: float
-    readable_hit: float
-    checked_hit: float
-    agreement: float
-    coverage: float
-    recall: float
-    bank_coverage: float
-    norm: float
-    distance: float
-    latent_ms: float
-    image_ms: float
-    fit_seconds: float
-    collect_seconds: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +50,18 @@ class _Drawn:
         return self.reading.labels == self.labels
 
 
+class _Budget(NamedTuple):
+    """What fits are made with."""
+
+    latents: int
+    steps: int
+    seed: int
+
+    @classmethod
+    def of(cls, facts: Facts) -> _Budget:
+        return cls(facts.latents, facts.steps, facts.seed)
+
+
 def steering_results(
     models: Sequence[str | Path],
     out: Path,
@@ -84,7 +75,8 @@ def steering_results(
 ) -> Path:
     """Fit every method to every generator, measure it, and write the tables as Markdown with a grid for each.
 
-    Nothing is kept in the models' folders.
+    A fit that lies in a model's folder and was made with the same latents, steps and seed is measured as it is; its
+    figures are kept beside it, and the model's steering page tells them. Other fits are not kept.
 
     Parameters
     ----------
@@ -108,26 +100,48 @@ def steering_results(
     """
     chosen = [FIRST, *(name for name in methods or METHODS if name != FIRST)]
     judge, test = Judge.load(device="cpu"), mnist("test")
-    real = Part(test, judge.read_kept(test))
-    found: list[Figures] = []
-    for path in models:
-        model = Model.load(path, "cpu")
-        model.folder = None
-        bank: _Drawn | None = None
-        name = f"{model.recipe.name}-{model.recipe.seed}"
-        for method in chosen:
-            with display.bar(f"{name}: {method}", 1.0) as bar:
-                fitted = model.steer.fit(method, latents=latents, steps=steps, seed=seed, watch=bar.update)
-            if lines := model.steer.missing(fitted.facts):
-                raise UsageError(f"{path}: {lines[0]}")
-            drawn = _draw(model, judge, method, count, seed + 1)
-            bank = bank or drawn
-            found.append(_measure(name, model, judge, fitted, real, drawn, bank, seed + 2))
-            picture = out.with_suffix("") / f"{name}-{method}.png"
-            write_bytes(picture, to_png(_grid(drawn)))
-            display.line(f"{name} {method}: {found[-1].hit:.2%} hits, worst class {found[-1].worst:.2%}")
-    write_text(out, _markdown(found, out, latents, steps, count, judge))
+    real, budget = Part(test, judge.read_kept(test)), _Budget(latents, steps, seed)
+    grids = out.with_suffix("")
+    found = [one for path in models for one in _one_model(path, chosen, judge, real, grids, count, budget, display)]
+    write_text(out, markdown(found, out, latents, steps, count, judge.version))
     return out
+
+
+def _one_model(
+    path: str | Path,
+    methods: Sequence[str],
+    judge: Judge,
+    real: Part,
+    grids: Path,
+    count: int,
+    budget: _Budget,
+    display: Display,
+) -> list[Figures]:
+    model = Model.load(path, "cpu")
+    kept = [name for name, one in model.steer.everything().items() if _Budget.of(one.facts) == budget]
+    home, model.steer.folder = model.steer.folder, None  # what is fitted from here on stays in memory
+    name = f"{model.recipe.name}-{model.recipe.seed}"
+    bank: _Drawn | None = None
+    found = []
+    for method in methods:
+        if method in kept:
+            fitted = model.steer.fitted(method)
+        else:
+            with display.bar(f"{name}: {method}", 1.0) as bar:
+                fitted = model.steer.fit(method, **budget._asdict(), watch=bar.update)
+        if lines := model.steer.missing(fitted.facts):
+            raise UsageError(f"{path}: {lines[0]}")
+        drawn = _draw(model, judge, method, count, budget.seed + 1)
+        bank = bank or drawn
+        found.append(_measure(name, model, judge, fitted, real, drawn, bank, budget.seed + 2))
+        write_bytes(grids / f"{name}-{method}.png", to_png(_grid(drawn)))
+        display.line(f"{name} {method}: {found[-1].hit:.2%} hits, worst class {found[-1].worst:.2%}")
+    own = [figures for figures in found if figures.method in kept]
+    if home is not None and own:
+        for figures in own:
+            save_figures(home, figures)
+        display.line(f"the page with these figures: {renew_steering(home)}")
+    return found
 
 
 def _draw(model: Model, judge: Judge, method: str, count: int, seed: int, checked: bool = False) -> _Drawn:
@@ -152,35 +166,49 @@ def _measure(
     bank: _Drawn,
     seed: int,
 ) -> Figures:
-    classes, facts = fitted.facts.made, fitted.facts
+    facts, names = fitted.facts, model.steer.names()
     guide = model.steer.guided_by(None).guide
-    shares = torch.tensor([float(drawn.hits[drawn.labels == label].float().mean()) for label in classes])
     readable = drawn.reading.probabilities.amax(1) >= READABLE
     assert real.images.labels is not None, "MNIST is labelled"
-    spread = spread_within(real.reading.features, real.images.labels, drawn.reading.features, drawn.labels, classes)
-    of_bank = spread_within(bank.reading.features, bank.labels, drawn.reading.features, drawn.labels, classes)
+    features, of_bank = (real.reading.features, real.images.labels), (bank.reading.features, bank.labels)
+    own = (drawn.reading.features, drawn.labels)
+    spreads = [spread_within(*features, *own, [label]) for label in facts.made]
+    bank_spreads = [spread_within(*features, *of_bank, [label]) for label in facts.made]
+    classes = [
+        ClassFigures(
+            name=names[label],
+            count=int((drawn.labels == label).sum()),
+            hit=float(drawn.hits[drawn.labels == label].float().mean()),
+            coverage=spread.coverage,
+            bank_coverage=bank_spread.coverage,
+        )
+        for label, spread, bank_spread in zip(facts.made, spreads, bank_spreads, strict=True)
+    ]
+    worst = min(classes, key=lambda one: one.hit)
     again = _draw(model, judge, facts.method, len(drawn.labels) // len(classes), seed, checked=True)
     z, reference = drawn.samples.latents, bank.samples.latents
     return Figures(
         generator=name,
         method=facts.method,
+        judge=judge.version,
         count=len(drawn.labels),
         hit=float(drawn.hits.float().mean()),
-        worst=float(shares.min()),
-        worst_class=model.steer.names()[classes[int(shares.argmin())]],
+        worst=worst.hit,
+        worst_class=worst.name,
         readable=float(readable.float().mean()),
-        readable_hit=float(drawn.hits[readable].float().mean()),
+        readable_hit=float(drawn.hits[readable].float().mean()) if readable.any() else None,
         checked_hit=float(again.hits.float().mean()),
         agreement=float((guide.label(drawn.samples.images) == drawn.reading.labels).float().mean()),
-        coverage=spread.coverage,
-        recall=spread.recall,
-        bank_coverage=of_bank.coverage,
+        coverage=statistics.mean(spread.coverage for spread in spreads),
+        recall=statistics.mean(spread.recall for spread in spreads),
+        bank_coverage=spread_within(*of_bank, *own, facts.made).coverage,
         norm=norm_distance(z, reference),
-        distance=latent_distance(reference, bank.labels, z, drawn.labels, classes),
+        distance=latent_distance(reference, bank.labels, z, drawn.labels, facts.made),
         latent_ms=drawn.latent_ms,
         image_ms=drawn.image_ms,
         fit_seconds=facts.fit_seconds,
         collect_seconds=facts.collect_seconds,
+        classes=classes,
     )
 
 
@@ -188,56 +216,3 @@ def _grid(drawn: _Drawn) -> Tensor:
     """A row for each class, its first images."""
     rows = [drawn.samples.images[drawn.labels == label][:GRID_COLUMNS] for label in drawn.labels.unique()]
     return grid(torch.cat(rows), columns=min(GRID_COLUMNS, len(rows[0])))
-
-
-def _markdown(found: list[Figures], out: Path, latents: int, steps: int, count: int, judge: Judge) -> str:
-    lines = [
-        "# Steering: results",
-        "",
-        "Every method of `pocketgan steer` on unconditional generators, made by `pocketgan bench steering`. The",
-        f"methods were fitted from {latents:,} latents that the shipped guide read, with {steps:,} training steps for",
-        f"each network they learn, and measured on {count:,} images of each class by the judge {judge.version}, which",
-        "had no part in any of them, against the test images of MNIST.",
-        "",
-        "`hits`: the judge reads the class that was asked for; `worst`: in the worst class; `readable`: hits among the",
-        f"images that the judge reads with {READABLE:.0%} or more, and how many those are; `checked`: hits when images",
-        "that the guide reads as another class are drawn once more; `agree`: guide and judge read the same.",
-        "",
-        "`coverage`, `recall` (k = 5): of the real images of the class, in the judge's features; `of the bank's`: the",
-        "share of the bank's coverage; `covers the bank`: the bank's images taken for the real ones. `norms`: the",
-        "Kolmogorov-Smirnov distance of the latents' norms to the bank's; `kernel`: the unbiased kernel distance of",
-        "the latents to the bank's within the class, near 0 for equal ones. Times are of the CPU on one thread.",
-        "",
-    ]
-    for generator in dict.fromkeys(one.generator for one in found):
-        own = [one for one in found if one.generator == generator]
-        bank = next(one for one in own if one.method == FIRST)
-        lines += [f"## {generator}", ""]
-        lines += ["| method | hits | worst | readable | checked | agree |", "|---|---|---|---|---|---|"]
-        lines += [
-            f"| {one.method} | {one.hit:.2%} | {one.worst:.2%} ({one.worst_class}) | {one.readable_hit:.2%} of "
-            f"{one.readable:.0%} | {one.checked_hit:.2%} | {one.agreement:.2%} |"
-            for one in own
-        ]
-        lines += ["", "| method | coverage | of the bank's | recall | covers the bank | norms | kernel |"]
-        lines += ["|---|---|---|---|---|---|---|"]
-        lines += [
-            f"| {one.method} | {one.coverage:.3f} | {one.coverage / bank.coverage:.0%} | {one.recall:.3f} | "
-            + (f"{one.bank_coverage:.3f} | {one.norm:.3f} | {one.distance:.4f} |" if one is not bank else "| | |")
-            for one in own
-        ]
-        lines += [
-            "",
-            "| method | ms for z | ms for an image | seconds to fit | with collecting |",
-            "|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {one.method} | {max(0.0, one.latent_ms):.3f} | {one.image_ms:.3f} | {one.fit_seconds:.1f} | "
-            f"{one.fit_seconds + one.collect_seconds:.1f} |"
-            for one in own
-        ]
-        for one in own:
-            lines += ["", f"### {generator}, {one.method}", ""]
-            lines += [f"![a row for each class]({out.stem}/{generator}-{one.method}.png)"]
-        lines += [""]
-    return "\n".join(lines).rstrip() + "\n"

@@ -163,7 +163,7 @@ def steering(
     Parameters
     ----------
     models
-        Run folders or model folders; nothing is written into them.
+        Run folders or model folders; figures of what lies fitted in one, with the same budget, are kept in it.
     out
         The Markdown file; one that is there is replaced. The grids go into a folder of the same name.
     method

@@ -15,7 +15,7 @@ def report(run_folder: Path) -> None:
     Parameters
     ----------
     run_folder
-        A run whose training has ended.
+        A run whose training has ended; a model folder that has steering fitted gets steering.html alone.
     """
     load_torch()
     from pocketgan.report import write_report

@@ -36,7 +36,7 @@ COLUMNS = ("file_name", "label", "label_source", "seed", "index", "latent_row")
 
 
 class Fakes(Protocol):
-    """Generated images with what made them, for example `pocketgan.model.Samples`."""
+    """Generated images with what made them, for example `pocketgan.data.samples.Samples`."""
 
     @property
     def images(self) -> Tensor: ...  # uint8 [N, C, H, W]

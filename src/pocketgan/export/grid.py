@@ -6,8 +6,8 @@ import torch
 
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import grid, to_png
+from pocketgan.data.samples import Samples
 from pocketgan.export.parts import Job
-from pocketgan.model import Samples
 
 COUNT, COLUMNS = 100, 10
 

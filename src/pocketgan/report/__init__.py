@@ -17,7 +17,11 @@ from pocketgan.report.charts import WIDE, Interval, Series
 from pocketgan.report.page import ENLARGED_WIDTH, both_widths, render
 from pocketgan.report.reading import Run, Scores, Share, Unsure, read_run
 from pocketgan.report.scorecard import scorecard_content
+from pocketgan.report.steering import steering_summary, write_steering_page
+from pocketgan.saved import holds, model_folder
+from pocketgan.steer.stored import kept_in
 
+REPORT = "report.html"
 STRIP_ROWS = 8  # epochs shown one under the other
 FRAMES = 30  # epochs in the animation
 MATRIX_CLASSES = 26  # with more, the confusions are told in words only
@@ -26,16 +30,47 @@ MATRIX_CLASSES = 26  # with more, the confusions are told in words only
 def write_report(run: Path) -> Path:
     """Write `report.html` into a run folder, from what the folder holds; a missing part is named in its section.
 
+    What was fitted to steer the model gets a page beside it, `steering.html`; a model's folder that is no run gets that
+    page alone.
+
+    Returns
+    -------
+    Path
+        The page that was written; of two, the report.
+
     Raises
     ------
     UsageError
-        The folder is no run that ended.
+        The folder is no run that ended, and no model that anything was fitted to.
     PocketganError
         One of its files is damaged, or the report cannot be written.
     """
-    facts = read_run(Path(run))
-    target = Path(run) / "report.html"
-    write_text(target, render("page.html.j2", **_content(facts)))
+    folder = Path(run)
+    if not (folder / "recipe.toml").is_file() and holds(folder, "model") and kept_in(model_folder(folder, "model")):
+        return write_steering_page(folder)
+    facts = read_run(folder)
+    if kept_in(folder / "model"):
+        write_steering_page(folder)
+    return _write(facts)
+
+
+def renew_steering(path: str | Path) -> Path:
+    """Write a model's steering page, after a fit or a measurement, and let the run's report link to it if there is one.
+
+    Raises
+    ------
+    UsageError, PocketganError
+        As in `write_steering_page` and `write_report`.
+    """
+    page = write_steering_page(path)
+    if (page.parent / REPORT).is_file():
+        _write(read_run(page.parent))
+    return page
+
+
+def _write(run: Run) -> Path:
+    target = run.folder / REPORT
+    write_text(target, render("page.html.j2", **_content(run)))
     return target
 
 
@@ -47,6 +82,7 @@ def _content(run: Run) -> dict[str, Any]:
         "run": run,
         "model": run.model,
         "scorecard": scorecard_content(run.scorecard) if run.scorecard else None,
+        "steering": steering_summary(run.folder),
         "scores": scores,
         "words": words,
         "labelled": bool(run.model.class_names),

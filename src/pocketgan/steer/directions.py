@@ -21,6 +21,7 @@ from pocketgan.steer.method import Budget, Context
 DRAWN = 20_000  # kept latents whose images are measured, at most
 TRIED = 400  # latents that the strength of the class move is chosen on
 STRENGTHS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)  # of the class move, in means of the class
+SHOWN = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations, where a direction is looked at
 RIDGE = 1e-2  # of least squares, relative to the number of rows
 
 
@@ -74,6 +75,11 @@ class Directions:
                 raise UsageError(f"direction '{name}' is unknown{nearest(name, STROKES)}")
             step += amount * self.moves[labels, STROKES.index(name)]
         return _on_shell(z + step, z)
+
+    def swept(self, z: Tensor, labels: Tensor) -> Tensor:
+        """Latents ``[N, D]`` of classes ``[N]`` moved along each of `STROKES` to each of `SHOWN`: ``[S, A, N, D]``."""
+        moved = [torch.stack([self.moved(z, labels, {name: amount}) for amount in SHOWN]) for name in STROKES]
+        return torch.stack(moved)
 
     def tensors(self) -> dict[str, Tensor]:
         """As `Steerer.tensors`."""

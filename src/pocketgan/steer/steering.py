@@ -9,27 +9,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pocketgan.classifier import GUIDE as SHIPPED_GUIDE
-from pocketgan.classifier import Classifier, guide_for
-from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.classifier import Classifier
+from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import BLOCK
 from pocketgan.core.pixels import PixelRange
-from pocketgan.core.randomness import derive
-from pocketgan.judge import refuse_judge
 from pocketgan.models.layers import Generator, Shape
-from pocketgan.saved import holds, weights_digest
+from pocketgan.saved import weights_digest
 from pocketgan.steer.collect import Collected, collect, missing_line
-from pocketgan.steer.directions import Directions
 from pocketgan.steer.frozen import Frozen
+from pocketgan.steer.granting import granted
+from pocketgan.steer.guides import find_guide, keep_guide
 from pocketgan.steer.invert import Inversion, invert
 from pocketgan.steer.method import Budget, Context
-from pocketgan.steer.stored import ABOUT, Facts, Fitted, load_fitted, save_fitted
+from pocketgan.steer.stored import FOLDER, Facts, Fitted, kept_in, load_fitted, save_fitted
 from pocketgan.steer.table import METHODS, method_of
 from pocketgan.steer.wish import Wish, check_wish
-
-FOLDER = "steer"  # inside a model's folder; one folder in it for each method
-GUIDE = "guide"  # beside them, where it is not the shipped one
-NEEDS_GUIDE = ("search",)  # methods that ask the guide whenever they are used
 
 
 class Steering:
@@ -72,21 +66,8 @@ class Steering:
         """
         if guide is None and self._frozen is not None:
             return self._frozen
-        device = next(self._generator.parameters()).device
-        if guide is None and self.folder is not None and holds(self.folder / FOLDER / GUIDE, "classifier"):
-            guide = self.folder / FOLDER / GUIDE
-        if guide is None:
-            found = guide_for(self.shape, self.class_names, str(device))
-            if found is None:
-                raise UsageError(
-                    f"{self.name}: the shipped guide does not know these images; train one with "
-                    "`pocketgan classify train --data IMAGES --out GUIDE` and give --guide GUIDE"
-                )
-        else:
-            found = guide if isinstance(guide, Classifier) else Classifier.load(guide, str(device))
-        refuse_judge(found, "--guide")
-        if found.shape != self.shape:
-            raise UsageError(f"--guide reads images {list(found.shape)}, {self.name} makes {list(self.shape)}")
+        device = str(next(self._generator.parameters()).device)
+        found = find_guide(guide, self.name, self.shape, self.class_names, self.folder, device)
         self._frozen = Frozen(self.name, self._generator, self._pixels, self._draw, found)
         return self._frozen
 
@@ -171,8 +152,8 @@ class Steering:
 
     def methods(self) -> list[str]:
         """The fitted methods, the best first."""
-        kept = self.folder / FOLDER if self.folder is not None else None
-        return [name for name in METHODS if name in self._fitted or (kept and (kept / name / ABOUT).is_file())]
+        stored = kept_in(self.folder) if self.folder is not None else []
+        return [name for name in METHODS if name in self._fitted or name in stored]
 
     def fitted(self, method: str | None = None) -> Fitted:
         """A fitted method; without a name, the best one.
@@ -206,10 +187,7 @@ class Steering:
         for name, fitted in fits.items():
             save_fitted(folder / FOLDER / name, fitted)
         if fits:
-            guide = self.guided_by(None).guide
-            shipped = Classifier.load(SHIPPED_GUIDE, "cpu")
-            if weights_digest(guide.network) != weights_digest(shipped.network):
-                guide.save(folder / FOLDER / GUIDE)
+            keep_guide(self.guided_by(None).guide, folder)
 
     def provider(self, wish: Wish, stop: int) -> Callable[[Tensor, int, int], Tensor]:
         """How the latents of a wish are found: from labels int64 ``[BLOCK]``, the block's start and a seed.
@@ -227,29 +205,13 @@ class Steering:
             The method is not fitted, a class is not made or not there, or the bank does not hold as many.
         """
         fitted = self.fitted(wish.method)
-        facts = fitted.facts
-        check_wish(wish, facts, self.names(), stop)
-        frozen = self.guided_by(None)
-        if wish.checked or facts.method in NEEDS_GUIDE:
-            self._check_guide(frozen, facts)
+        check_wish(wish, fitted.facts, self.names(), stop)
         mover = self.fitted("directions").steerer if wish.moves else None
-
-        def latents(labels: Tensor, start: int, seed: int) -> Tensor:
-            z = fitted.steerer.latents(labels, start, seed)
-            if wish.checked:
-                wrong = frozen.read(z).argmax(1) != labels
-                again = fitted.steerer.latents(labels, start, derive(seed, "once more"))
-                z = torch.where(wrong.unsqueeze(1), again, z)
-            if mover is not None:
-                assert isinstance(mover, Directions)
-                z = mover.moved(z, labels, dict(wish.moves or {}))
-            return z
-
-        return latents
+        return granted(wish, fitted, self.guided_by(None), mover)
 
     def latents(self, count: int, label: int, *, method: str | None = None, seed: int = 0) -> Tensor:
         """Latents of a class, float32 ``[count, D]``; the first ones are the same whatever the count."""
-        provide = self.provider(Wish(label, method), count)
+        provide = self.provider(Wish(label, method=method), count)
         labels = torch.full((BLOCK,), label)
         return torch.cat([provide(labels, start, seed) for start in range(0, count, BLOCK)])[:count]
 
@@ -271,10 +233,3 @@ class Steering:
             for label, name in enumerate(names)
             if label not in facts.made
         ]
-
-    def _check_guide(self, frozen: Frozen, facts: Facts) -> None:
-        if weights_digest(frozen.guide.network) != facts.guide:
-            raise PocketganError(
-                f"{self.name}: {facts.method} was fitted with another guide than the one at hand; give that one with "
-                "--guide, or fit it again"
-            )

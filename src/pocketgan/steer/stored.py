@@ -16,9 +16,10 @@ from pocketgan.core.files import check_version, read_json, sha256, whole_folder,
 from pocketgan.saved import weights_digest
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Steerer
-from pocketgan.steer.table import method_of
+from pocketgan.steer.table import METHODS, method_of
 
 FORMAT_VERSION = 1
+FOLDER = "steer"  # inside a model's folder; one folder in it for each method
 ABOUT, WEIGHTS = "steer.json", "steer.safetensors"
 
 
@@ -58,6 +59,11 @@ class Fitted(NamedTuple):
 
     steerer: Steerer
     facts: Facts
+
+
+def kept_in(folder: Path) -> list[str]:
+    """The methods whose fits lie in a model's folder, the best first."""
+    return [name for name in METHODS if (folder / FOLDER / name / ABOUT).is_file()]
 
 
 def save_fitted(folder: Path, fitted: Fitted) -> None:

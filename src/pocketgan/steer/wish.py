@@ -18,6 +18,8 @@ class Wish(NamedTuple):
     ----------
     label
         The class of all images; None for classes in turn.
+    balanced
+        Let the classes take turns on an unconditional model too.
     method
         A fitted one; None for the best fitted.
     checked
@@ -27,9 +29,15 @@ class Wish(NamedTuple):
     """
 
     label: int | None = None
+    balanced: bool = False
     method: str | None = None
     checked: bool = False
     moves: Mapping[str, float] | None = None
+
+    @property
+    def for_class(self) -> bool:
+        """Whether images of classes are wanted, so that an unconditional model has to be steered."""
+        return self.label is not None or self.balanced
 
 
 def check_wish(wish: Wish, facts: Facts, names: Sequence[str], stop: int) -> None:

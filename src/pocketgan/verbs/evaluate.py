@@ -14,8 +14,9 @@ from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.data.mnist import mnist
+from pocketgan.data.samples import joined
 from pocketgan.judge import JUDGE, Judge
-from pocketgan.model import Model, joined
+from pocketgan.model import Model
 from pocketgan.report.scorecard import write_scorecard_page
 from pocketgan.saved import holds
 from pocketgan.scorecard.card import CARD, Scorecard, TstrFacts, floor_of, make_card

@@ -9,9 +9,10 @@ from pathlib import Path
 from pocketgan.classifier import Classifier, guide_for
 from pocketgan.core.errors import UsageError
 from pocketgan.core.terminal import Display
+from pocketgan.data.samples import Samples
 from pocketgan.export import export_samples
 from pocketgan.judge import refuse_judge
-from pocketgan.model import Model, Samples
+from pocketgan.model import Model
 from pocketgan.steer.wish import Wish
 
 
@@ -74,11 +75,11 @@ def generate(
     source = model if isinstance(model, Model) else Model.load(model, device)
     if classifier is not None and source.conditional:
         raise UsageError(f"--classifier: {source.recipe.name} is asked for classes, which are the labels; leave it out")
-    display, steered = Display(quiet), not source.conditional and (balanced or digit is not None)
+    display, wish = Display(quiet), Wish(digit, balanced, method, checked, moves)
+    steered = wish.for_class and not source.conditional
     if steered:
         source.steer.guided_by(classifier)
-    wish = Wish(digit, method, checked, moves)
-    parts = source.stream(count, label=digit, seed=seed, balanced=balanced, wish=wish)
+    parts = source.stream(count, wish, seed=seed)
     if steered:
         display.line(f"steered by {source.steer.fitted(method).facts.method}")
     else:

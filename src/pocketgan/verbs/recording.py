@@ -11,7 +11,8 @@ from pocketgan.core.devices import peak_memory_mb
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
-from pocketgan.model import Model, Samples
+from pocketgan.data.samples import Samples
+from pocketgan.model import Model
 from pocketgan.recipes import Recipe
 from pocketgan.training.events import append_event
 from pocketgan.training.loop import Milestone

@@ -38,7 +38,7 @@ SECOND_CLASSIFIER = {"cnn": "cnn-dense"}  # labels fakes that nothing else can; 
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "train": (
         *("recipe.toml", "events.jsonl", "timings.jsonl", "samples", "checkpoints", "tensorboard"),
-        *("model", "G.pkl", "D.pkl"),
+        *("model", "steering.html", "G.pkl", "D.pkl"),
     ),
     "generate": ("fakes", "grid.png", "guide"),
     "classify": ("classifier", "C.pkl"),

@@ -1,0 +1,80 @@
+"""The measured figures of steering as Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pocketgan.steer.measured import Figures
+
+READABLE = 0.9  # the judge's probability from which an image counts as readable
+FIRST = "bank"  # what the others are measured against
+
+
+def markdown(found: list[Figures], out: Path, latents: int, steps: int, count: int, judge: str) -> str:
+    """The tables of all generators.
+
+    Parameters
+    ----------
+    found
+        Every method of every generator; the bank among those of each.
+    out
+        The Markdown file that this is for; the grids lie in a folder of the same name.
+    latents, steps, count
+        What they were fitted from, and the images of each class that were measured.
+    judge
+        Its version.
+    """
+    lines = [
+        "# Steering: results",
+        "",
+        "Every method of `pocketgan steer` on unconditional generators, made by `pocketgan bench steering`. The",
+        f"methods were fitted from {latents:,} latents that the shipped guide read, with {steps:,} training steps for",
+        f"each network they learn, and measured on {count:,} images of each class by the judge {judge}, which",
+        "had no part in any of them, against the test images of MNIST.",
+        "",
+        "`hits`: the judge reads the class that was asked for; `worst`: in the worst class; `readable`: hits among the",
+        f"images that the judge reads with {READABLE:.0%} or more, and how many those are; `checked`: hits when images",
+        "that the guide reads as another class are drawn once more; `agree`: guide and judge read the same.",
+        "",
+        "`coverage`, `recall` (k = 5): of the real images of the class, in the judge's features; `of the bank's`: the",
+        "share of the bank's coverage; `covers the bank`: the bank's images taken for the real ones. `norms`: the",
+        "Kolmogorov-Smirnov distance of the latents' norms to the bank's; `kernel`: the unbiased kernel distance of",
+        "the latents to the bank's within the class, near 0 for equal ones. Times are of the CPU on one thread.",
+        "",
+    ]
+    for generator in dict.fromkeys(one.generator for one in found):
+        own = [one for one in found if one.generator == generator]
+        bank = next(one for one in own if one.method == FIRST)
+        lines += [f"## {generator}", ""]
+        lines += ["| method | hits | worst | readable | checked | agree |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {one.method} | {one.hit:.2%} | {one.worst:.2%} ({one.worst_class}) | {_readable(one)} | "
+            f"{one.checked_hit:.2%} | {one.agreement:.2%} |"
+            for one in own
+        ]
+        lines += ["", "| method | coverage | of the bank's | recall | covers the bank | norms | kernel |"]
+        lines += ["|---|---|---|---|---|---|---|"]
+        lines += [
+            f"| {one.method} | {one.coverage:.3f} | {one.coverage / bank.coverage:.0%} | {one.recall:.3f} | "
+            + (f"{one.bank_coverage:.3f} | {one.norm:.3f} | {one.distance:.4f} |" if one is not bank else "| | |")
+            for one in own
+        ]
+        lines += [
+            "",
+            "| method | ms for z | ms for an image | seconds to fit | with collecting |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {one.method} | {max(0.0, one.latent_ms):.3f} | {one.image_ms:.3f} | {one.fit_seconds:.1f} | "
+            f"{one.fit_seconds + one.collect_seconds:.1f} |"
+            for one in own
+        ]
+        for one in own:
+            lines += ["", f"### {generator}, {one.method}", ""]
+            lines += [f"![a row for each class]({out.stem}/{generator}-{one.method}.png)"]
+        lines += [""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _readable(one: Figures) -> str:
+    return "none" if one.readable_hit is None else f"{one.readable_hit:.2%} of {one.readable:.0%}"
