@@ -650,6 +650,16 @@ def test_the_program_lists_its_verbs_and_its_version(pocketgan: Callable[..., En
     assert pocketgan().code == 0
 
 
+def test_generate_names_its_folder_after_the_model_and_the_digit(
+    pocketgan: Callable[..., Ended], small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (("--digit", "3"), ()):
+        assert pocketgan("generate", small_run, "--count", "2", *words).code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"small-3", "small-fakes"}
+    assert "small-3 exists already" in pocketgan("generate", small_run, "--digit", "3").err
+
+
 def test_json_of_what_there_is_is_json(pocketgan: Callable[..., Ended], small_run: Path) -> None:
     info = json.loads(pocketgan("info", small_run, "--json").out)
     assert info["recipe"]["name"] == "pocket"

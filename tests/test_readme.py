@@ -31,7 +31,7 @@ def test_every_command_of_the_readme_runs(small_mnist: Path, capsys: pytest.Capt
         assert end.value.code == 0, f"{command}: {capsys.readouterr().err}"
     assert (small_mnist / "runs/mlp/report.html").is_file()
     assert len(list((small_mnist / "sevens/png/7").glob("*.png"))) == 64
-    assert (small_mnist / "digits/MNIST/raw/t10k-labels-idx1-ubyte").is_file()
+    assert (small_mnist / "many/MNIST/raw/t10k-labels-idx1-ubyte").is_file()
     assert len((small_mnist / "sevens.csv").read_text().splitlines()) == 65
 
 

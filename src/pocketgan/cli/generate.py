@@ -13,7 +13,7 @@ from pocketgan.core.signals import load_torch
 def generate(
     model: GanModel,
     *,
-    out: Path,
+    out: Path | None = None,
     count: Whole = 100,
     digit: Whole | None = None,
     balanced: Flag = False,
@@ -35,7 +35,7 @@ def generate(
     Parameters
     ----------
     out
-        A new folder.
+        A new folder; MODEL-DIGIT or MODEL-fakes here without it.
     count
         How many images.
     digit
@@ -70,7 +70,7 @@ def generate(
     moves = {"slant": slant, "thickness": thickness, "width": width}
     written = generate_images(
         model,
-        out=out,
+        out=out or f"{Path(model).resolve().name}-{'fakes' if digit is None else digit}",
         count=count,
         digit=digit,
         seed=seed,
