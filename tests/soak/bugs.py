@@ -14,15 +14,19 @@ class Bug(NamedTuple):
     new: str
 
 
-FILES, CHECKPOINT, HEALTH = "core/files.py", "training/checkpoint.py", "training/health.py"
+FILES, UNFINISHED = "core/files.py", "core/unfinished.py"
+CHECKPOINT, HEALTH = "training/checkpoint.py", "training/health.py"
 TRAINING, DOWNLOAD, CHILD, FINITE = "verbs/training.py", "data/download.py", "importer/child.py", "training/finite.py"
 
 # fmt: off
 BUGS = [
-    Bug("no sync", FILES, "                os.fsync(file.fileno())\n            Path(beside)", "            Path(beside)"),
+    Bug("no sync", FILES, "                os.fsync(file.fileno())\n            beside.chmod", "            beside.chmod"),
     Bug("folder not synced", FILES, 'if os.name == "nt":', "if True:"),
-    Bug("in-place save", FILES, "handle, beside = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)",
-        "beside = path\n        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)"),
+    Bug("in-place save", FILES, "        with unfinished(path) as beside:\n",
+        "        with unfinished(path) as beside:\n            beside = path\n"),
+    Bug("killed --out left", FILES, "    remove_litter(path)\n", ""),
+    Bug("killed write left", UNFINISHED, "    remove_litter(target)\n", ""),
+    Bug("living writer swept", UNFINISHED, "        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        pass"),
     Bug("litter left", FILES, 'for litter in list(folder.rglob(f"{PARTIAL}*")):', "for litter in []:"),
     Bug("lock ignored", FILES, "            lock.acquire(blocking=False)", "            pass"),
     Bug("holder not told", FILES, "return f\"process {holder['pid']} on {holder['host']} since {holder['since']}\"",
