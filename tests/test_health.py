@@ -10,7 +10,7 @@ from pocketgan.recipes import gan_recipe
 from pocketgan.training import health
 from pocketgan.training.finite import FiniteCheck, TroubleError
 from pocketgan.training.health import BOUNDS, Watch
-from pocketgan.training.loop import TICK_STEPS
+from pocketgan.training.loop import TICK_STEPS, train_steps
 from pocketgan.training.state import TrainState, new_state
 from soak import health as soak_health
 
@@ -25,6 +25,31 @@ def state_of(name: str, data: ImageSet) -> TrainState:
 def test_what_is_not_finite_is_told_in_its_step_and_the_average_never_takes_it() -> None:
     count = soak_health.not_finite(24)
     assert (count.tried, count.failed) == (24, [])
+
+
+@pytest.mark.catches("weights not looked at")
+@pytest.mark.parametrize(
+    ("name", "player", "late"),
+    [("dcgan-rotate", "d", 0), ("dcgan-rotate", "g", 0), ("mlp", "d", 0), ("mlp-bn", "d", 0), ("mlp", "g", 1)],
+)
+def test_one_bad_number_in_a_matrix_is_told_in_its_step_or_the_next(
+    name: str, player: str, late: int, digits: ImageSet
+) -> None:
+    """As a fault of memory would make it, in recipes without a moving average."""
+    recipe = gan_recipe(name, {"nimg": 6 * BATCH, "batch_size": BATCH, "ema_share": 0.0})
+    state = new_state(recipe, digits.shape, 10, torch.device("cpu"))
+    check = FiniteCheck(state)
+    matrices = [value for value in getattr(state, f"optimizer_{player}").param_groups[0]["params"] if value.ndim > 1]
+
+    def after_step(state: TrainState, losses: list[float]) -> bool:
+        check.after_step(losses)
+        if state.nimg == BATCH:  # the next step's gradient meets it
+            matrices[-1].register_hook(lambda gradient: soak_health._set(gradient.clone(), 3, float("nan")))
+        return False
+
+    with pytest.raises(TroubleError, match=f"at nimg {(2 + late) * BATCH} a number stopped being finite"):
+        for _ in train_steps(state, digits, recipe, after_step):
+            pass
 
 
 def test_a_broken_moment_is_told_before_it_is_saved(digits: ImageSet) -> None:
