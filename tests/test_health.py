@@ -133,6 +133,24 @@ def test_a_discriminator_has_won_by_its_logits_or_by_a_vanished_gradient(digits:
     assert health._won(state, real, fake)
 
 
+@pytest.mark.catches("growth not looked for")
+@pytest.mark.parametrize("name", ["mlp", "pocket", "dcgan-rotate"])
+def test_a_discriminator_that_learns_too_fast_is_told_by_the_growth_of_its_weights(name: str, digits: ImageSet) -> None:
+    state, watch = state_of(name, digits), Watch(digits, gan_recipe(name), None)
+    batch = gan_recipe(name).schedule.batch_size
+
+    def told(growth: float, steps: int) -> bool:
+        state.nimg = steps * batch
+        fresh = state_of(name, digits).discriminator
+        with torch.no_grad():
+            for value, start in zip(state.discriminator.parameters(), fresh.parameters(), strict=True):
+                value.copy_(growth * start)
+        return bool(watch._outgrown(state))
+
+    assert [told(growth, 600) for growth in (1.0, 1.5, 2.5, 1e30)] == [False, False, True, True]
+    assert [told(growth, 60_000) for growth in (4.1, 30.0)] == [False, True]  # whole runs of `mlp` end at 4.1
+
+
 def test_an_alarm_needs_bad_looks_to_outnumber_good_ones_and_bounds_leave_a_gap(digits: ImageSet) -> None:
     state = state_of("mlp", digits)
     state.armed = True

@@ -28,7 +28,7 @@ SHARDS: dict[str, Callable[[Path], list[Count]]] = {
     "numbers": lambda folder: [health.not_finite(80)],
     "constant": lambda folder: [health.collapses("constant G", 10)],
     "ignored": lambda folder: [health.collapses("ignored z", 10)],
-    "rate": lambda folder: [health.collapses("D rate x 100", 10)],
+    "rate": lambda folder: [health.hasty(name, 10) for name in health.HASTY],
     "healthy": lambda folder: [health.healthy(30)],
     "disk": lambda folder: [
         disk.at_every_operation(folder),

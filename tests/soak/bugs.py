@@ -59,6 +59,7 @@ BUGS = [
         "        update_ema(state, beta)\n        asked = after_step is not None and after_step(state, losses)\n"),
     Bug("moments not looked at", TRAINING, "        self.finite.everything()\n        save_checkpoint", "        save_checkpoint"),
     Bug("collapse not looked for", HEALTH, "if share < BOUNDS[kind].alarm}", "if share < 0}"),
+    Bug("growth not looked for", HEALTH, "growth < most", "growth < 1e9"),
     Bug("warm-up forgotten", HEALTH, "        if not state.armed:\n", "        if False:\n"),
     Bug("rollback keeps the seed", "training/rollback.py", '"seed": derive(recipe.seed, "rollback", count),', '"seed": recipe.seed,'),
     Bug("trouble exits like any error", FINITE, "    exit_code = 3\n", "    exit_code = 1\n"),

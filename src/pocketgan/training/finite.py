@@ -20,6 +20,7 @@ REMEDIES = {
     "classes": "try another --seed, a conditional recipe (pocket), or a lower --lr-d",
     "spread": "try another --seed, or a lower --lr-d",
     "discriminator has won": "try a lower --lr-d",
+    "discriminator's steps": "try a lower --lr-d: a tenth, for a start",
 }
 
 
