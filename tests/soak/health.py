@@ -135,10 +135,12 @@ UNHURRIED = ("mlp", "mlp-deep")  # look collapsed for the first tenth of their b
 
 def collapses(kind: str, each: int, first_seed: int = 0) -> Count:
     """A generator that becomes constant or ignores z."""
-    name, failed = COLLAPSES[kind], []
-    for seed in range(first_seed, first_seed + each):
-        if not watched(short(name, STEPS, seed), small_digits(), _constant(PLANTED), PLANTED + 500):
-            failed.append(f"{name}, seed {seed}: no alarm within 500 steps")
+    name = COLLAPSES[kind]
+    failed = [
+        f"{name}, seed {seed}: no alarm within 500 steps"
+        for seed in range(first_seed, first_seed + each)
+        if not watched(short(name, STEPS, seed), small_digits(), _constant(PLANTED), PLANTED + 500)
+    ]
     return Count(f"seeded collapses told of within 500 steps: {kind} (`{name}`)", each, failed)
 
 
