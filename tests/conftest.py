@@ -117,7 +117,7 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     def few(split: Split = "train"):  # type: ignore[no-untyped-def]
         return mnist(split).rows(torch.arange(SMALL[split]))
 
-    for home in ("data.load", "data.sealed", "scorecard.yardstick", "verbs.evaluate"):
+    for home in ("data.load", "data.sealed", "scorecard.yardstick", "verbs.evaluate", "bench.curves"):
         monkeypatch.setattr(f"pocketgan.{home}.mnist", few)
     monkeypatch.setattr("pocketgan.verbs.train.WARM_UP_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)

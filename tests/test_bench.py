@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
 
-from pocketgan.bench.classroom import Digits, classroom_steps
+from pocketgan.bench.classroom import Classroom, Digits
+from pocketgan.bench.curves import curves, write_curves
 from pocketgan.bench.results import keep, write_results
 from pocketgan.bench.speedrun import speedrun
-from pocketgan.bench.throughput import throughput, write_throughput
+from pocketgan.bench.throughput import drawing, throughput, write_throughput
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import grid, to_floats, to_png
 from pocketgan.core.terminal import Display
@@ -71,7 +73,7 @@ def test_what_is_neither_a_run_nor_a_classifier_is_refused(tmp_path: Path, small
 @pytest.mark.parametrize("name", GAN_PRESETS)
 def test_the_classroom_loop_trains_every_preset(name: str, digits: ImageSet) -> None:
     recipe = gan_recipe(name)
-    shown = list(islice(classroom_steps(digits, recipe), 3))
+    shown = list(islice(Classroom(digits, recipe).steps(), 3))
     assert shown == [recipe.schedule.batch_size * step for step in (1, 2, 3)]
 
 
@@ -84,7 +86,7 @@ def test_the_classroom_sees_images_in_the_recipes_range(name: str, digits: Image
     assert label == digits.labels[3]
 
 
-def test_throughput_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throughput_is_measured_and_written(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pocketgan.bench.throughput.TURN_SECONDS", 0.05)
     monkeypatch.setattr("pocketgan.bench.throughput.ROUNDS", 2)
     monkeypatch.setattr("pocketgan.bench.throughput._memory", lambda kind, name: 300)
@@ -92,8 +94,30 @@ def test_throughput_is_measured_and_written(tmp_path: Path, monkeypatch: pytest.
     assert row.least_ratio <= row.ratio <= row.most_ratio
     assert row.here > 0
     assert row.gflops == pytest.approx(row.here * 4.6e-3, rel=0.05)  # 4.6 million operations an image
-    text = write_throughput([row], tmp_path / "throughput.md").read_text()
+    monkeypatch.setattr("pocketgan.bench.throughput.DRAWN", 256)
+    monkeypatch.setattr("pocketgan.bench.throughput.SHIPPED_MODEL", str(small_run))
+    drawn = drawing(Display(quiet=True))
+    assert drawn.gflops == pytest.approx(drawn.images_per_second * 12.2e-3, rel=0.05)  # of `pocket`'s generator
+    assert drawn.first_seconds > 0
+    text = write_throughput([row], drawn, tmp_path / "throughput.md").read_text()
+    assert f"{drawn.images_per_second:,.0f} images a second in bulk" in text
     assert f"| `mlp` | fp32 | {row.classroom:,.0f} | {row.here:,.0f} | {row.ratio:.1f} " in text
+
+
+def test_curves_look_at_both_loops_at_the_same_images(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan.bench.curves.SAMPLES", 200)
+    found = curves(["mlp"], 80 * 100, [3, 4], Display(quiet=True))
+    assert [(curve.loop, curve.seed) for curve in found] == [
+        (loop, seed) for seed in (3, 4) for loop in ("classroom", "pocketgan")
+    ]
+    for curve in found:
+        assert curve.looks[-1].nimg == 80 * 100
+        assert all(one.seconds < other.seconds for one, other in pairwise(curve.looks))
+        assert all(look.distance > 100 for look in curve.looks)  # noise is far from digits
+    page = write_curves(found, small_mnist / "curves.md").read_text()
+    for axis in ("nimg", "seconds"):
+        assert f"curves/mlp-{axis}.svg" in page
+        ElementTree.parse(small_mnist / "curves" / f"mlp-{axis}.svg")
 
 
 def test_a_speedrun_trains_and_scores_each_seed_once(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:

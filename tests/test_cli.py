@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,16 +23,27 @@ import torch
 
 from pocketgan import cli
 from pocketgan.classifier import Classifier
+from pocketgan.core import signals
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
 from pocketgan.data.fakes import read_fakes
 from pocketgan.data.idx import read_idx
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
+from pocketgan.data.pictures import read_picture
 from pocketgan.model import Model
 
 VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
-VERBS += ["bench keep", "bench results", "bench steering", "import"]
+VERBS += ["evaluate", "compare", "judge train", "import"]
+VERBS += [
+    "bench keep",
+    "bench results",
+    "bench throughput",
+    "bench curves",
+    "bench speedrun",
+    "bench known-answers",
+    "bench steering",
+]
 VERBS += ["steer fit", "steer invert", "steer interpolate", "steer directions"]
 
 
@@ -354,9 +366,9 @@ def test_a_signal_during_the_import_of_torch_comes_after_it(monkeypatch: pytest.
         signal.raise_signal(signal.SIGINT)
         imported.append(name)
 
-    monkeypatch.setattr(cli, "importlib", type("stand_in", (), {"import_module": staticmethod(slow_import)}))
+    monkeypatch.setattr(signals, "importlib", type("stand_in", (), {"import_module": staticmethod(slow_import)}))
     with pytest.raises(KeyboardInterrupt):
-        cli._load_torch()
+        signals.load_torch()
     assert imported == ["torch"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -467,6 +479,37 @@ def test_a_classifier_of_colours_learns_and_names_them(
     assert [int(row["row"]) for row in rows] == list(range(60))
 
 
+def test_labels_name_the_pictures_they_belong_to(pocketgan: Callable[..., Ended], data: Path, tmp_path: Path) -> None:
+    guide = Classifier.load("guide")
+    for source in ("flat", "folder"):
+        folder = tmp_path / source
+        shutil.copytree(data / source, folder)
+        ended = pocketgan("classify", "label", folder, "--out", tmp_path / f"{source}.csv", "--json")
+        told = json.loads(ended.out)
+        assert sorted(row["file_name"] for row in told) == sorted(
+            path.relative_to(folder).as_posix() for path in folder.rglob("*.png")
+        )
+        for row in told[::17]:
+            picture = torch.from_numpy(read_picture(folder / row["file_name"]))[None, None]
+            assert row["label"] == guide.label(picture).item()
+        (tmp_path / f"{source}.csv").rename(folder / "metadata.csv")  # the pictures' labels from now on
+        labelled = load_images(folder)
+        assert labelled.labels is not None
+        assert labelled.labels.tolist() == [row["label"] for row in told]
+        assert labelled.files == tuple(row["file_name"] for row in told)
+        some = labelled.rows(torch.arange(len(labelled)) % 3 == 1)
+        assert some.files == labelled.files[1::3]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux")
+def test_a_picture_whose_name_is_no_text_is_labelled(
+    pocketgan: Callable[..., Ended], digits: ImageSet, tmp_path: Path
+) -> None:
+    write_bytes(tmp_path / "set" / os.fsdecode(b"seven\xff.png"), to_png(digits.images[0]))
+    assert pocketgan("classify", "label", tmp_path / "set", "--out", tmp_path / "l.csv").code == 0
+    assert (tmp_path / "l.csv").read_text(encoding="utf-8").splitlines()[1].startswith("0,seven?.png,")
+
+
 @pytest.mark.parametrize(
     ("images", "words"),
     [("flat", []), ("labelled.npz", []), ("idx", ["--split", "test"]), ("MODEL", ["--count", 20, "--seed", 4])],
@@ -484,6 +527,7 @@ def test_labels_are_what_the_classifier_reads(
     sure, labels = Classifier.load("guide").probabilities(pixels).max(1)
     told = json.loads(ended.out)
     assert [row["label"] for row in told] == labels.tolist()
+    assert all(("file_name" in row) == (images == "flat") for row in told)
     assert [row["confidence"] for row in told] == pytest.approx(sure.tolist())
     with (tmp_path / "labels.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -587,6 +631,8 @@ def test_help_explains_every_option(pocketgan: Callable[..., Ended], verb: str) 
         "options": "--[KEYWORD]",
         "folders": "FOLDERS",
         "models": "MODELS",
+        "recipes": "RECIPES",
+        "subjects": "SUBJECTS",
         "stops": "STOPS",
     }
     for name in inspect.signature(app.default_command).parameters:
@@ -607,6 +653,7 @@ def test_the_program_lists_its_verbs_and_its_version(pocketgan: Callable[..., En
 def test_json_of_what_there_is_is_json(pocketgan: Callable[..., Ended], small_run: Path) -> None:
     info = json.loads(pocketgan("info", small_run, "--json").out)
     assert info["recipe"]["name"] == "pocket"
+    assert info["command"].startswith("pocketgan train pocket --")
     assert sum(layer["parameters"] for layer in info["layers"]["generator"]) > 0
     assert {row["name"] for row in json.loads(pocketgan("recipes", "--json").out)["recipes"]} >= {"pocket", "mlp"}
     assert json.loads(pocketgan("doctor", "--json").out)["torch"] == torch.__version__

@@ -199,6 +199,14 @@ def test_what_is_written_loads_again_under_its_licence(tmp_path: Path) -> None:
         assert read.provenance["data"] == PROVENANCE["data"]
 
 
+@pytest.mark.parametrize("share", [None, 0.2])
+def test_an_archive_tells_the_same_origin_as_the_pictures(tmp_path: Path, share: float | None) -> None:
+    export_samples(cut(made(20), 8), 20, tmp_path / "out", ["png", "npz"], test_share=share)
+    known = load_images(tmp_path / "out" / "samples.npz").provenance
+    assert known == {"made_by": "pocketgan, recipe pocket", **PROVENANCE, "label_source": "asked"}
+    assert known == load_images(tmp_path / "out" / "png").provenance
+
+
 @pytest.mark.parametrize("count", [1, 99, 230])
 def test_grid_shows_the_first_hundred_in_ten_columns(tmp_path: Path, count: int) -> None:
     whole = made(count)

@@ -117,6 +117,26 @@ def test_name_and_provenance_tell_where_images_come_from(tmp_path: Path) -> None
         refusal(tmp_path / "set", "provenance.json")
 
 
+def test_a_strangers_provenance_is_kept_short_and_plain(tmp_path: Path) -> None:
+    about = {"licence": "CC0\n\x1b[31m \u202eby\ud800 nobody", "data": "x" * 5000, "rows": [1], "seed": 3}
+    text = json.dumps(about | {f"more {number}": "text" for number in range(100)})
+    save(tmp_path / "set" / "a.png", GREY[0])
+    (tmp_path / "set" / "provenance.json").write_text(text)
+    np.savez(tmp_path / "set.npz", images=GREY, provenance=text)
+    for source in ("set", "set.npz"):
+        known = load_images(tmp_path / source).provenance
+        assert known["licence"] == "CC0 [31m by nobody"
+        assert known["data"] == "x" * 1000
+        assert len(known) == 20
+        assert {"rows", "seed"}.isdisjoint(known)
+
+
+@pytest.mark.parametrize("broken", ["[1]", "{", "", "[" * 100_000, ["{}"], 3.0, '"' + "x" * (1 << 20) + '"'])
+def test_an_archive_whose_provenance_is_no_object_is_refused(tmp_path: Path, broken: object) -> None:
+    np.savez(tmp_path / "set.npz", images=GREY, provenance=np.array(broken))
+    refusal(tmp_path / "set.npz", "set.npz [provenance]")
+
+
 @pytest.mark.parametrize("content", [b"", b"P", b"hello", b"\x93NUMP", b"\x1f\x8b", b"PK\x03\x04", b"\0\0\x08\x03"])
 def test_a_file_of_no_known_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file.npz").write_bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pocketgan.metrics.appearance import appearance
+from pocketgan.metrics.brightness import PART
 from pocketgan.metrics.frechet import Moments, frechet_distance, moments
 from pocketgan.metrics.kernel import kernel_distances
 from pocketgan.metrics.manifold import manifold
 from pocketgan.metrics.memorisation import SUBSETS, closeness
 from pocketgan.metrics.neighbours import nearest, nearest_other, radii
 from pocketgan.metrics.spread import PAIRS, STUDENT, halves, spread
+from pocketgan.metrics.strokes import strokes
 
 
 def features(count: int, dim: int, seed: int, scale: float = 1.0) -> Tensor:
@@ -145,6 +148,14 @@ def test_appearance_of_pictures_that_one_can_work_out() -> None:
     assert sharpness[3].item() == pytest.approx(0.5 / 0.25)  # no change along rows, all of it between them
     assert right.tolist() == pytest.approx([0, 0, 2.5, 0])
     assert down.tolist() == pytest.approx([0, 0, -1.5, -0.5])
+
+
+@pytest.mark.parametrize("figures", [appearance, strokes])
+def test_the_figures_of_an_image_do_not_depend_on_the_others(figures: Callable[[Tensor], Tensor]) -> None:
+    images = (features((2 * PART + 1) * 3, 72, 20) * 60 + 100).clamp(0, 255).to(torch.uint8).reshape(-1, 3, 8, 9)
+    found = figures(images)
+    for row in (0, PART - 1, PART, 2 * PART):
+        assert torch.allclose(found[row], figures(images[row : row + 1])[0], rtol=1e-12)
 
 
 @given(st.integers(2, 400))

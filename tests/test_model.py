@@ -103,6 +103,13 @@ def test_an_unconditional_model_says_that_it_cannot_be_asked(mlp_model: Model) -
     assert mlp_model.sample(3).labels is None
 
 
+def test_what_a_model_learned_from_does_not_hide_who_made_its_images(mlp_model: Model) -> None:
+    origin = {"made_by": "another program", "licence": "CC0"}
+    kept = (mlp_model.recipe, mlp_model.shape, mlp_model.class_names)
+    model = Model(mlp_model.generator, None, *kept, {"data": {"provenance": origin}})
+    assert model.sample(2).provenance == {"made_by": "pocketgan, recipe mlp", "licence": "CC0"}
+
+
 def test_damage_is_noticed_and_the_file_named(small_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(small_run / "model", folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pocketgan.recipes import (
     classifier_recipe,
     field_places,
     gan_recipe,
+    rebuild_command,
     write_recipe,
 )
 
@@ -30,6 +32,32 @@ def test_a_written_classifier_recipe_reads_back_the_same(name: str, tmp_path: Pa
     recipe = classifier_recipe(name)
     write_recipe(recipe, tmp_path / "recipe.toml")
     assert classifier_recipe(str(tmp_path / "recipe.toml")) == recipe
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seed": 3},
+        {"epochs": 2, "lr_g": 1e-3, "ema_share": 0.0},
+        {"nimg": 1_000_000, "precision": "bf16", "fresh_latents": True},
+        {"source": "my pictures/", "split": "fit", "updates": "simultaneous"},
+    ],
+)
+def test_the_command_of_a_recipe_gives_the_recipe(options: dict[str, object]) -> None:
+    recipe = gan_recipe("mlp-bn", options)
+    program, verb, name, *words = shlex.split(rebuild_command(recipe))
+    given = dict(zip((word[2:] for word in words[::2]), words[1::2], strict=True))
+    if "data" in given:
+        given["source"] = given.pop("data")
+    assert (program, verb, gan_recipe(name, given)) == ("pocketgan", "train", recipe)
+
+
+def test_the_command_tells_minutes_in_images_and_own_recipes_by_their_file() -> None:
+    both = gan_recipe("mlp", {"minutes": 5})
+    decided = both.model_copy(update={"schedule": both.schedule.model_copy(update={"nimg": 4000})})
+    assert rebuild_command(decided) == "pocketgan train mlp --nimg 4000"
+    assert rebuild_command(gan_recipe("mlp", {"until_good": True})) == "pocketgan train mlp --until-good"
+    assert rebuild_command(Recipe(name="mine")) == "pocketgan train recipe.toml"
 
 
 def test_the_originals_are_as_told() -> None:

@@ -144,7 +144,7 @@ def test_a_persons_corrections_are_kept_and_counted(copy: Path, request_of: dict
     assert fakes.images.labels is not None
     edited = (int(fakes.images.labels[3]) + 1) % 3
     edit_labels(copy, {3: edited})
-    moved = copy / "fakes" / fakes.files[5]
+    moved = copy / "fakes" / fakes.images.files[5]
     place = copy / "fakes" / str((int(fakes.images.labels[5]) + 1) % 3)
     place.mkdir(exist_ok=True)
     moved.rename(place / moved.name)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -46,11 +46,9 @@ class Samples(ImageSet):
     index: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     label_source: str = "none"
 
-    def rows(self, index: Tensor) -> Samples:
+    def rows(self, index: Tensor) -> Self:
         """The rows that `index` (int64 or bool) picks, with their latents."""
-        labels = None if self.labels is None else self.labels[index]
-        chosen = replace(self, images=self.images[index], labels=labels)
-        return replace(chosen, latents=self.latents[index], index=self.index[index])
+        return replace(super().rows(index), latents=self.latents[index], index=self.index[index])
 
 
 def joined(parts: Sequence[Samples]) -> Samples:
@@ -297,7 +295,8 @@ class Model:
     @property
     def provenance(self) -> dict[str, str]:
         """What goes with every image set made by this model."""
-        return {"made_by": f"pocketgan, recipe {self.recipe.name}", **self.facts.get("data", {}).get("provenance", {})}
+        learned_from = self.facts.get("data", {}).get("provenance", {})  # may have been made by another model
+        return {**learned_from, "made_by": f"pocketgan, recipe {self.recipe.name}"}
 
     def save(self, folder: Path) -> None:
         """Write the model folder, whole, and then the steerers that it has."""

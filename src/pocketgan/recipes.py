@@ -6,6 +6,7 @@ is validated once, here, and written into the run.
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -195,6 +196,26 @@ def recipe_toml(recipe: Recipe | ClassifierRecipe) -> str:
 def write_recipe(recipe: Recipe | ClassifierRecipe, path: Path) -> None:
     """Write a recipe so that `gan_recipe(path)` gives it back."""
     write_text(path, recipe_toml(recipe))
+
+
+def rebuild_command(recipe: Recipe) -> str:
+    """The command that trains by this recipe: its preset and what differs from it, or its file where it has no preset.
+
+    The same machine, versions and threads give the same bytes; a budget in minutes is told in images.
+    """
+    if recipe.name not in GAN_PRESETS:
+        return "pocketgan train recipe.toml"
+    start, words = GAN_PRESETS[recipe.name].recipe.model_dump(), ["pocketgan", "train", recipe.name]
+    values = recipe.model_dump(exclude_none=True)
+    if recipe.schedule.nimg is not None:
+        values["schedule"].pop("minutes", None)
+    for field, (section, _) in field_places(Recipe).items():
+        value = (values[section] if section else values).get(field)
+        if value is None or value == (start[section] if section else start)[field]:
+            continue
+        option = "data" if field == "source" else field.replace("_", "-")
+        words += [f"--{option}"] if field == "until_good" else [f"--{option}", str(value)]
+    return shlex.join(words)
 
 
 def _resolve(

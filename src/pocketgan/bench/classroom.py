@@ -1,10 +1,12 @@
 """The loop that tutorials teach: a data loader, one image at a time turned to floats, each player's passes apart.
 
-It trains the same networks by the same objective as a recipe, and is what `bench throughput` measures against.
+It trains the same networks by the same objective and schedule as a recipe, and is what `bench throughput` and `bench
+curves` measure against.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -12,12 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
+from pocketgan.models.layers import Generator
 from pocketgan.models.table import build_pair, pair_of
 from pocketgan.objectives.losses import loss_of
 from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
+from pocketgan.training.loop import HALF
 
 
 class Digits(Dataset[tuple[Tensor, int]]):
@@ -40,47 +45,74 @@ class Digits(Dataset[tuple[Tensor, int]]):
         return floats, 0 if self.data.labels is None else int(self.data.labels[row])
 
 
-def classroom_steps(data: ImageSet, recipe: Recipe) -> Iterator[int]:
-    """Train from fresh weights for ever, yielding after each step how many images were shown so far.
+class Classroom:
+    """A training from fresh weights: float32, PyTorch's default memory layout and optimisers, a moving average kept
+    parameter by parameter, losses read with ``.item()`` at each step.
 
-    float32, PyTorch's default memory layout and optimisers, a moving average parameter by parameter, losses read with
-    ``.item()`` at each step.
+    Attributes
+    ----------
+    generator
+        As it is trained.
+    average
+        Its moving average, for recipes that keep one.
     """
-    generator, discriminator = build_pair(recipe.model, data.shape, len(data.class_names), recipe.seed)
-    options, objective, loss = recipe.optimizer, recipe.objective, loss_of(recipe.objective.loss)
-    betas = (options.beta1, options.beta2)
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr=options.lr_g, betas=betas, eps=options.eps)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=options.lr_d, betas=betas, eps=options.eps)
-    average = {name: value.clone() for name, value in generator.state_dict().items()}
-    loader = DataLoader(Digits(data, recipe), batch_size=recipe.schedule.batch_size, shuffle=True, drop_last=True)
-    conditional = pair_of(recipe.model.architecture).conditional
-    shown = step = 0
-    while True:
-        for real, classes in loader:
-            labels = classes if conditional else None
-            fake = generator(_latents(recipe, len(real)), labels)
-            on_real, on_fake = discriminator(real, labels), discriminator(fake.detach(), labels)
-            real_part, fake_part = loss.discriminator(on_real.logits, on_fake.logits)
-            loss_d = real_part.mean() + fake_part.mean()
-            if objective.class_weight:
-                for found in (on_real, on_fake):
-                    loss_d = loss_d + objective.class_weight * F.cross_entropy(found.class_logits, classes)
-            if objective.r1 and step % objective.r1_every == 0:
-                slopes = gradient_penalty(lambda x, y=labels: discriminator(x, y).logits, real)  # type: ignore[misc]
-                loss_d = loss_d + objective.r1_every * objective.r1 / 2 * slopes.mean()
-            _learn(optimizer_d, loss_d)
-            if objective.fresh_latents:
+
+    def __init__(self, data: ImageSet, recipe: Recipe) -> None:
+        self.data, self.recipe = data, recipe
+        self.generator, self.discriminator = build_pair(recipe.model, data.shape, len(data.class_names), recipe.seed)
+        options = recipe.optimizer
+        betas = (options.beta1, options.beta2)
+        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=options.lr_g, betas=betas, eps=options.eps)
+        self.optimizer_d = torch.optim.Adam(
+            self.discriminator.parameters(), lr=options.lr_d, betas=betas, eps=options.eps
+        )
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+
+    @property
+    def sampler(self) -> Generator:
+        """The generator that makes samples."""
+        return self.average if self.recipe.schedule.ema_share else self.generator
+
+    def steps(self) -> Iterator[int]:
+        """Train to the end of the recipe's budget, yielding after each step how many images were shown so far."""
+        recipe, objective, loss = self.recipe, self.recipe.objective, loss_of(self.recipe.objective.loss)
+        generator, discriminator, size = self.generator, self.discriminator, recipe.schedule.batch_size
+        loader = DataLoader(Digits(self.data, recipe), batch_size=size, shuffle=True, drop_last=True)
+        conditional = pair_of(recipe.model.architecture).conditional
+        total = recipe.schedule.total_nimg(len(self.data))
+        beta = ema_beta(size, recipe.schedule.ema_share * total) if recipe.schedule.ema_share else 0.0
+        shown = 0
+        while shown < total:
+            for real, classes in loader:
+                factor = rate_factor(shown, total, recipe.schedule.lr_hold)
+                self.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
+                self.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
+                labels = classes if conditional else None
                 fake = generator(_latents(recipe, len(real)), labels)
-            again = discriminator(fake, labels)
-            loss_g = loss.generator(on_real.logits.detach(), again.logits).mean()
-            if objective.class_weight:
-                loss_g = loss_g + objective.class_weight * F.cross_entropy(again.class_logits, classes)
-            _learn(optimizer_g, loss_g)
-            if recipe.schedule.ema_share:
-                _follow(average, generator)
-            loss_d.item(), loss_g.item()
-            shown, step = shown + len(real), step + 1
-            yield shown
+                on_real, on_fake = discriminator(real, labels), discriminator(fake.detach(), labels)
+                real_part, fake_part = loss.discriminator(on_real.logits, on_fake.logits)
+                loss_d = HALF[objective.halves] * (real_part.mean() + fake_part.mean())
+                if objective.class_weight:
+                    for found in (on_real, on_fake):
+                        loss_d = loss_d + objective.class_weight * F.cross_entropy(found.class_logits, classes)
+                if objective.r1 and shown // size % objective.r1_every == 0:
+                    slopes = gradient_penalty(lambda x, y=labels: discriminator(x, y).logits, real)  # type: ignore[misc]
+                    loss_d = loss_d + objective.r1_every * objective.r1 / 2 * slopes.mean()
+                _learn(self.optimizer_d, loss_d)
+                if objective.fresh_latents:
+                    fake = generator(_latents(recipe, len(real)), labels)
+                again = discriminator(fake, labels)
+                loss_g = loss.generator(on_real.logits.detach(), again.logits).mean()
+                if objective.class_weight:
+                    loss_g = loss_g + objective.class_weight * F.cross_entropy(again.class_logits, classes)
+                _learn(self.optimizer_g, loss_g)
+                if recipe.schedule.ema_share:
+                    _follow(self.average, generator, beta)
+                loss_d.item(), loss_g.item()
+                shown += len(real)
+                yield shown
+                if shown >= total:
+                    return
 
 
 def _latents(recipe: Recipe, count: int) -> Tensor:
@@ -93,7 +125,8 @@ def _learn(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def _follow(average: dict[str, Tensor], network: nn.Module) -> None:
+def _follow(average: nn.Module, network: nn.Module, beta: float) -> None:
+    kept = average.state_dict()
     for name, value in network.state_dict().items():
         if value.is_floating_point():
-            average[name].mul_(0.999).add_(value, alpha=0.001)
+            kept[name].mul_(beta).add_(value, alpha=1 - beta)

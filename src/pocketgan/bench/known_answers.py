@@ -45,7 +45,7 @@ def known_answers(out: Path, resamplings: int, display: Display) -> Path:
         Where progress is shown.
     """
     judge = Judge.load(device="cpu")
-    test, fit = mnist("test"), mnist("fit")
+    test, val, fit = mnist("test"), mnist("val"), mnist("fit")
     display.line("reading real images")
     yard = yardstick(judge, test, fit)
     cards = {}
@@ -53,7 +53,7 @@ def known_answers(out: Path, resamplings: int, display: Display) -> Path:
     with display.bar("faulty sets", len(sets)) as bar:
         for name, make in sets.items():
             images = make()
-            floor = floor_of(judge, test, fit, len(images))
+            floor = floor_of(judge, test, fresh=val, rest=fit, count=len(images))
             cards[name], _ = make_card(yard, Part(images, judge.read(images.images)), floor)
             bar.update(len(cards), name)
             display.line(f"{name}: {cards[name].verdict}")
@@ -64,7 +64,7 @@ def known_answers(out: Path, resamplings: int, display: Display) -> Path:
 def _healthy(yard: Yardstick, resamplings: int, display: Display) -> Healthy:
     """Verdicts on samples of `val`, none of whose images are the floor's."""
     val = mnist("val")
-    floor = floor_of(yard.judge, yard.reference.images, yard.training.images, RESAMPLED)
+    floor = floor_of(yard.judge, yard.reference.images, fresh=val, rest=yard.training.images, count=RESAMPLED)
     free = torch.ones(len(val), dtype=torch.bool)
     free[part_of(val, RESAMPLED, 0)] = False
     rows = free.nonzero().squeeze(1)

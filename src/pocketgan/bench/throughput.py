@@ -1,8 +1,11 @@
-"""`bench throughput`: images a second of each recipe beside the loop that tutorials teach, in turns, in one run."""
+"""`bench throughput`: training beside the loop that tutorials teach, and how fast the shipped generator draws."""
 
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,13 +13,16 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from pocketgan.bench.classroom import classroom_steps
+from pocketgan.bench.classroom import Classroom
 from pocketgan.core.devices import multiplies_bf16, peak_memory_mb
 from pocketgan.core.files import write_text
+from pocketgan.core.latents import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
+from pocketgan.model import Model
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.saved import made_with
 from pocketgan.training.loop import train_steps
@@ -25,6 +31,8 @@ from pocketgan.verbs.describe import matmul_speed, training_flops
 
 ROUNDS = 5  # turns of both loops
 TURN_SECONDS = 4.0  # of each turn, at least
+SHIPPED_MODEL = "digits"
+DRAWN = 20_000  # images of a turn of sampling
 CPU = torch.device("cpu")
 
 
@@ -44,6 +52,15 @@ class Speed(NamedTuple):
     memory_mb: int | None
 
 
+class Drawing(NamedTuple):
+    """How fast the shipped generator draws."""
+
+    images_per_second: float  # in bulk, the median of the turns
+    gflops: float  # that the generator does a second
+    fp32_share: float  # of this machine's fp32 matrix products a second, a fraction
+    first_seconds: float  # from a cold start to the first picture on disk, the median of the turns
+
+
 def throughput(names: list[str], display: Display) -> list[Speed]:
     """Measure each recipe on MNIST's training images.
 
@@ -57,7 +74,7 @@ def throughput(names: list[str], display: Display) -> list[Speed]:
     data, rows = mnist("train"), []
     with display.bar("throughput", len(names) * ROUNDS) as bar:
         for place, name in enumerate(names):
-            recipe = _here(gan_recipe(name))
+            recipe = _here(name)
             loops = [_warm(loop(data, recipe)) for loop in LOOPS.values()]
             turns = []
             for turn in range(ROUNDS):
@@ -87,21 +104,63 @@ def throughput(names: list[str], display: Display) -> list[Speed]:
     return rows
 
 
-def _here(recipe: Recipe) -> Recipe:
-    if recipe.optimizer.precision != "auto":
-        return recipe
-    precision = "bf16" if multiplies_bf16(CPU) else "fp32"
-    return recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"precision": precision})})
+def drawing(display: Display) -> Drawing:
+    """Measure the shipped generator: in bulk in this process, and one picture by a command that starts cold."""
+    model = Model.load(SHIPPED_MODEL, "cpu")
+    model.sample(DRAWN // 10)
+    speeds, colds = [], []
+    with display.bar("sampling", 2 * ROUNDS) as bar:
+        for turn in range(ROUNDS):
+            began = time.perf_counter()
+            for _ in model.stream(DRAWN, seed=turn):
+                pass
+            speeds.append(DRAWN / (time.perf_counter() - began))
+            bar.update(2 * turn + 1, "in bulk")
+            colds.append(_cold())
+            bar.update(2 * turn + 2, "cold")
+    with FlopCounterMode(display=False) as counter:
+        model.sample(BLOCK)
+    gflops = median(speeds) * counter.get_total_flops() / BLOCK / 1e9
+    return Drawing(median(speeds), gflops, gflops / matmul_speed(torch.float32), median(colds))
+
+
+def _cold() -> float:
+    """Seconds of `pocketgan generate digits --digit 7 --count 1`, the interpreter's start included."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            "generate",
+            SHIPPED_MODEL,
+            "--digit",
+            "7",
+            "--count",
+            "1",
+            "--out",
+            str(Path(folder) / "one"),
+            "--quiet",
+        ]
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "pocketgan", *words], check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
+
+def _here(name: str) -> Recipe:
+    """A preset with this machine's precision and a budget that has no end here."""
+    precision = gan_recipe(name).optimizer.precision
+    if precision == "auto":
+        precision = "bf16" if multiplies_bf16(CPU) else "fp32"
+    return gan_recipe(name, {"nimg": 1 << 40, "precision": precision})
+
+
+def _classroom_steps(data: ImageSet, recipe: Recipe) -> Iterator[int]:
+    return Classroom(data, recipe).steps()
 
 
 def _own_steps(data: ImageSet, recipe: Recipe) -> Iterator[int]:
-    endless = recipe.schedule.model_copy(update={"epochs": None, "nimg": 1 << 40})
-    wanted = recipe.model_copy(update={"schedule": endless})
-    state = new_state(wanted, data.shape, len(data.class_names), CPU)
-    return (milestone.nimg for milestone in train_steps(state, data, wanted))
+    state = new_state(recipe, data.shape, len(data.class_names), CPU)
+    return (milestone.nimg for milestone in train_steps(state, data, recipe))
 
 
-LOOPS: dict[str, Callable[[ImageSet, Recipe], Iterator[int]]] = {"classroom": classroom_steps, "own": _own_steps}
+LOOPS: dict[str, Callable[[ImageSet, Recipe], Iterator[int]]] = {"classroom": _classroom_steps, "own": _own_steps}
 
 
 def _warm(loop: Iterator[int]) -> Iterator[int]:
@@ -127,13 +186,13 @@ def _memory(kind: str, name: str) -> int | None:
 
 
 def _peak(kind: str, name: str) -> int | None:
-    loop = LOOPS[kind](mnist("train"), _here(gan_recipe(name)))
+    loop = LOOPS[kind](mnist("train"), _here(name))
     _speed(loop, seconds=2.0)
     return peak_memory_mb()
 
 
-def write_throughput(rows: list[Speed], out: Path) -> Path:
-    """The table as Markdown."""
+def write_throughput(rows: list[Speed], drawn: Drawing, out: Path) -> Path:
+    """The tables as Markdown."""
     facts: dict[str, Any] = made_with(CPU)
     lines = [
         "# Throughput",
@@ -153,6 +212,13 @@ def write_throughput(rows: list[Speed], out: Path) -> Path:
         f"| {row.ratio:.1f} ({row.least_ratio:.1f} to {row.most_ratio:.1f}) | {row.gflops:,.0f} "
         f"| {row.fp32_share:.0%} | {row.classroom_memory_mb} MB | {row.memory_mb} MB |"
         for row in rows
+    ]
+    lines += [
+        "",
+        f"Sampling from `{SHIPPED_MODEL}`: {drawn.images_per_second:,.0f} images a second in bulk, latents and bytes",
+        f"included; {drawn.gflops:,.0f} GFLOP/s, {drawn.fp32_share:.0%} of the fp32 peak. From a cold start,",
+        f"`pocketgan generate {SHIPPED_MODEL} --digit 7 --count 1` has its picture on disk after "
+        f"{drawn.first_seconds:.1f} s (medians of {ROUNDS}).",
     ]
     write_text(out, "\n".join(lines) + "\n")
     return out

@@ -5,6 +5,7 @@ An array's header is read first, and refused or believed, before anything is all
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 import zipfile
@@ -18,9 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.files import MAX_TEXT_BYTES
 from pocketgan.data.checks import check_labels, check_sides, first_line, refuse_split
 from pocketgan.data.idx import MAX_BYTES, MOST_INFLATED
 from pocketgan.data.image_set import ImageSet
+from pocketgan.data.provenance import texts_of
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -36,6 +39,7 @@ class Wanted(NamedTuple):
 IMAGES = Wanted(np.uint8, (3, 4), "uint8 [N, H, W], [N, C, H, W] or [N, H, W, C]")
 LABELS = Wanted(np.integer, (1,), "integers [N]")
 NAMES = Wanted(np.str_, (1,), "text [K]")
+FACTS = Wanted(np.str_, (0,), "one text")
 
 
 def load_npy(path: Path) -> ImageSet:
@@ -58,7 +62,8 @@ def load_npz(path: Path, split: str) -> ImageSet:
     ----------
     path
         Holds ``images`` as in `load_npy`, and perhaps ``labels`` (integers ``[N]``) and ``class_names`` (text ``[K]``);
-        or Keras' ``x_train``, ``y_train``, ``x_test``, ``y_test``.
+        or Keras' ``x_train``, ``y_train``, ``x_test``, ``y_test``. A ``provenance`` (JSON, as the export writes it) is
+        kept.
     split
         ``train`` or ``test`` of Keras' arrays; ``train`` of others, which have no splits.
 
@@ -98,11 +103,23 @@ def _load_archive(path: Path, archive: zipfile.ZipFile, split: str) -> ImageSet:
         found = ", ".join(repr(name) for name in sorted(members)[:5]) or "nothing"
         raise PocketganError(f"{path} holds {found}; an array named images, or x_train and x_test, is needed")
     images = _images(path, read(images_name, IMAGES))
+    origin = _provenance(f"{path} [provenance]", read("provenance", FACTS)) if "provenance" in members else {}
     if labels_name not in members:
-        return ImageSet(images, split=split)
+        return ImageSet(images, split=split, provenance=origin)
     names = tuple(str(name) for name in read("class_names", NAMES)) if "class_names" in members else ()
     labels = check_labels(f"{path} [{labels_name}]", read(labels_name, LABELS), len(images), names)
-    return ImageSet(images, *labels, split=split)
+    return ImageSet(images, *labels, split=split, provenance=origin)
+
+
+def _provenance(where: str, text: NDArray[np.str_]) -> dict[str, str]:
+    """The texts of the JSON object that an export keeps with its images."""
+    if text.nbytes > MAX_TEXT_BYTES:
+        raise PocketganError(f"{where} has {text.nbytes:,} bytes, more than the {MAX_TEXT_BYTES:,} that are read")
+    try:
+        content = json.loads(text.item())
+    except (ValueError, RecursionError) as error:
+        raise PocketganError(f"{where} is not readable as JSON ({first_line(error)})") from error
+    return texts_of(where, content)
 
 
 def _read_array(where: str, stream: IO[bytes], size: int, wanted: Wanted) -> NDArray[Any]:
@@ -118,7 +135,7 @@ def _read_array(where: str, stream: IO[bytes], size: int, wanted: Wanted) -> NDA
     if not np.issubdtype(dtype, wanted.kind) or len(shape) not in wanted.dimensions:
         raise PocketganError(f"{where} is {dtype} {list(shape)}, not {wanted.words}; convert it")
     expected = math.prod(shape) * dtype.itemsize
-    if min(shape) < 0 or expected > MAX_BYTES:
+    if min(shape, default=0) < 0 or expected > MAX_BYTES:
         raise PocketganError(f"{where} claims {list(shape)}, more than the {MAX_BYTES:,} bytes that are read")
     if size != stream.tell() + expected:
         raise PocketganError(f"{where} has {size:,} bytes where its header asks for {stream.tell() + expected:,}")

@@ -24,9 +24,10 @@ from torch import Tensor
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.pixels import to_png
 from pocketgan.data.checks import check_labels, integer, readable
-from pocketgan.data.folders import METADATA, read_provenance, read_table
+from pocketgan.data.folders import METADATA, read_table
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.pictures import read_pictures
+from pocketgan.data.provenance import read_provenance
 
 LATENTS = "latents.npy"
 UNLABELLED = "unlabelled"
@@ -58,9 +59,7 @@ class FakeSet:
     Attributes
     ----------
     images
-        The images and their labels.
-    files
-        Where each picture lies now, from the folder.
+        The images, their labels, and in `files` where each picture lies now.
     label_source
         Who gave each label: ``person`` where it was corrected, else what the table says.
     latent_row, seed, index
@@ -68,7 +67,6 @@ class FakeSet:
     """
 
     images: ImageSet
-    files: tuple[str, ...]
     label_source: tuple[str, ...]
     latent_row: list[int]
     seed: list[int]
@@ -169,8 +167,7 @@ def read_fakes(folder: Path) -> FakeSet:
         )
     tensor, class_names = check_labels(table, np.array(known), len(rows)) if known else (None, ())
     return FakeSet(
-        ImageSet(images, tensor, class_names, str(folder), provenance=read_provenance(folder)),
-        files,
+        ImageSet(images, tensor, class_names, str(folder), provenance=read_provenance(folder), files=files),
         tuple(sources),
         [row.latent_row for row in rows],
         [row.seed for row in rows],

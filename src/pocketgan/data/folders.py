@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.files import read_bytes, read_json
+from pocketgan.core.files import read_bytes
 from pocketgan.data.checks import check_labels, integer, readable
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.pictures import read_pictures
+from pocketgan.data.provenance import PROVENANCE
 
 METADATA = "metadata.csv"
 MAX_TABLE_BYTES = 64 << 20
-PROVENANCE = "provenance.json"
 LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "latents.npy", PROVENANCE)  # what may lie among pictures
 
 
@@ -46,30 +46,13 @@ def load_folder(folder: Path) -> ImageSet:
             f"{folder} holds a file, {files[0].name}, beside the folder {classes[0].name}; keep one or the other kind"
         )
     if not classes:
-        return ImageSet(read_pictures(_not_empty(folder, files)))
+        return _set_of(folder, _not_empty(folder, files))
     members = [_not_empty(place, _entries(place)) for place in classes]
     for path in (path for paths in members for path in paths if path.is_dir()):
         raise PocketganError(f"{path} is a folder inside a class folder; if it is itself a class, load {path.parent}")
     labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in members]))
-    images = read_pictures([path for paths in members for path in paths])
-    return ImageSet(images, labels, tuple(place.name for place in classes))
-
-
-def read_provenance(path: Path) -> dict[str, str]:
-    """What is known of where a file or folder of images comes from: its name, and the texts of its `provenance.json`.
-
-    Raises
-    ------
-    PocketganError
-        `provenance.json` is there and is not a JSON object.
-    """
-    known = {"data": path.resolve().name}
-    if not (path / PROVENANCE).is_file():
-        return known
-    content = read_json(path / PROVENANCE)
-    if not isinstance(content, dict):
-        raise PocketganError(f"{path / PROVENANCE} is not a JSON object; mend or remove it")
-    return known | {name: value for name, value in content.items() if isinstance(value, str)}
+    files = [path for paths in members for path in paths]
+    return _set_of(folder, files, labels, tuple(place.name for place in classes))
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
@@ -112,11 +95,17 @@ def _load_listed(folder: Path) -> ImageSet:
         if not (folder / inside).is_file():
             raise PocketganError(f"{place} names {row['file_name']!r}, which is missing")
         paths.append(folder / inside)
-    images = read_pictures(paths)
     texts = [row.get("label", "") for _, row in rows]
     if not any(texts):
-        return ImageSet(images)
-    return ImageSet(images, *_labels(folder / METADATA, texts, [place for place, _ in rows]))
+        return _set_of(folder, paths)
+    return _set_of(folder, paths, *_labels(folder / METADATA, texts, [place for place, _ in rows]))
+
+
+def _set_of(
+    folder: Path, paths: list[Path], labels: Tensor | None = None, class_names: tuple[str, ...] = ()
+) -> ImageSet:
+    files = tuple(path.relative_to(folder).as_posix() for path in paths)
+    return ImageSet(read_pictures(paths), labels, class_names, files=files)
 
 
 def _labels(path: Path, texts: list[str], places: list[str]) -> tuple[Tensor, tuple[str, ...]]:

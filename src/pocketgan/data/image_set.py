@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ class ImageSet:
         ``train``, ``fit``, ``val`` or ``test`` of a data set that has splits, else ``all``.
     provenance
         Where the images come from and under which licence, for sets made of them.
+    files
+        Of pictures in a folder: each one's path from there, with slashes. Else empty.
     """
 
     images: Tensor
@@ -38,6 +41,7 @@ class ImageSet:
     name: str = "images"
     split: str = "all"
     provenance: dict[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
@@ -48,6 +52,8 @@ class ImageSet:
                 raise ValueError(f"labels must be int64 [{len(self)}], not {list(self.labels.shape)}")
             if len(self) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
                 raise ValueError(f"labels must lie in 0..{len(self.class_names) - 1}, one for each class name")
+        if self.files and len(self.files) != len(self):
+            raise ValueError(f"{len(self.files)} files for {len(self)} images")
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -67,10 +73,11 @@ class ImageSet:
             hasher.update(self.labels.contiguous().numpy().data)
         return hasher.hexdigest()
 
-    def rows(self, index: Tensor) -> ImageSet:
+    def rows(self, index: Tensor) -> Self:
         """The rows that `index` (int64 or bool) picks, as a set of the same kind."""
         labels = None if self.labels is None else self.labels[index]
-        return replace(self, images=self.images[index], labels=labels)
+        files = tuple(self.files[row] for row in torch.arange(len(self))[index].tolist()) if self.files else ()
+        return replace(self, images=self.images[index], labels=labels, files=files)
 
     def _repr_png_(self) -> bytes:
         return to_png(grid(self.images[:100], columns=min(20, max(1, len(self)))), scale=2)

@@ -15,10 +15,11 @@ import torch
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.data.arrays import load_npy, load_npz
 from pocketgan.data.checks import check_labels, check_sides, readable, refuse_split
-from pocketgan.data.folders import load_folder, read_provenance
+from pocketgan.data.folders import load_folder
 from pocketgan.data.idx import is_idx, read_idx
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import SPLITS, mnist
+from pocketgan.data.provenance import read_provenance
 from pocketgan.data.published import PUBLISHED, fetched
 
 ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
@@ -67,7 +68,7 @@ def load_images(source: str | Path, split: str = "train") -> ImageSet:
             found = _load_file(path, split)
         else:
             raise UsageError(f"{source} is missing; give mnist, a folder of pictures, or an NPZ, NPY or IDX file")
-        return replace(found, name=str(source), provenance=read_provenance(path))
+        return replace(found, name=str(source), provenance=read_provenance(path) | found.provenance)
 
 
 def _load_directory(path: Path, split: str) -> ImageSet:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pocketgan.metrics.brightness import from_brightness
+
 APPEARANCES = ("brightness", "sharpness", "offset_right", "offset_down")
 
 
@@ -23,11 +25,10 @@ def appearance(images: Tensor) -> Tensor:
         the variance of all (0 for a flat image); and how far the centre of brightness lies right of and below the
         picture's centre, in pixels.
     """
-    return torch.cat([_appearance(part) for part in images.split(2000)])
+    return from_brightness(_appearance, images)
 
 
-def _appearance(images: Tensor) -> Tensor:
-    grey = images.double().mean(1) / 255
+def _appearance(grey: Tensor) -> Tensor:
     height, width = grey.shape[1:]
     brightness = grey.mean((1, 2))
     right = (grey[:, :, 1:] - grey[:, :, :-1]).square().mean((1, 2))

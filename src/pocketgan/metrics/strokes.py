@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pocketgan.metrics.brightness import from_brightness
+
 STROKES = ("slant", "thickness", "width")
 
 
@@ -23,11 +25,10 @@ def strokes(images: Tensor) -> Tensor:
         twice the ink's area over the length of its outline, in pixels; width, the standard deviation of its columns
         once the slant is taken out, in pixels. All are 0 for an image without ink.
     """
-    return torch.cat([_strokes(part) for part in images.split(2000)])
+    return from_brightness(_strokes, images)
 
 
-def _strokes(images: Tensor) -> Tensor:
-    ink = images.double().mean(1) / 255
+def _strokes(ink: Tensor) -> Tensor:
     height, width = ink.shape[1:]
     area = ink.sum((1, 2)).clamp(min=1e-9)
     columns = torch.arange(width, dtype=torch.float64).expand(height, width)

@@ -14,6 +14,19 @@ def drawing(parts: Iterable[Markup], width: int, height: float, alt: str) -> Mar
     )
 
 
+STYLE = (
+    "svg{background:#fdfcf9;color:#1f1d1a;font:13px system-ui,sans-serif}"
+    "text{fill:currentColor}text.muted{fill:#69645c}.accent{color:#b3401a}line,polyline{stroke:currentColor;fill:none}.rule{stroke:#e3ded4}.line{stroke-width:2}"
+    ".dot{fill:currentColor;stroke:#fdfcf9;stroke-width:1.5}"
+)  # the page's, in its light colours
+
+
+def standalone(picture: str) -> str:
+    """A drawing as a file of its own, with the style that it has in a page."""
+    head, rest = picture.split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style>{rest}\n'
+
+
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Markup:
     """A line of text; what comes from outside is escaped."""
     mark = Markup('<text x="{:.1f}" y="{:.1f}" class="{}" text-anchor="{}">{}</text>')

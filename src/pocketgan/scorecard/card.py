@@ -17,7 +17,7 @@ from pocketgan.judge import Judge
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated
 from pocketgan.scorecard.measure import Measured, Progress, measure
 from pocketgan.scorecard.verdict import Facts, Fault, find_faults, verdict
-from pocketgan.scorecard.yardstick import Part, Yardstick, floor_sets, part_of, yardstick
+from pocketgan.scorecard.yardstick import Part, Yardstick, part_of, yardstick
 
 FORMAT_VERSION = 1
 CARD = "scorecard.json"
@@ -142,10 +142,15 @@ class Floor(_Record):
 
 
 def floor_of(
-    judge: Judge, reference: ImageSet, training: ImageSet, count: int, on_progress: Progress | None = None
+    judge: Judge,
+    reference: ImageSet,
+    *,
+    fresh: ImageSet,
+    rest: ImageSet,
+    count: int,
+    on_progress: Progress | None = None,
 ) -> Floor:
-    """Real images' own figures with `count` of them, computed once and kept in the cache."""
-    fresh, rest = floor_sets(reference, training)
+    """Real images' own figures with `count` of those that `floor_sets` sets aside, computed once and then cached."""
     chosen = fresh.rows(part_of(fresh, count, FLOOR_SEED))
     kept_names = list(METRICS)
 

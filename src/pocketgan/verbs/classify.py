@@ -7,14 +7,12 @@ import io
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import Any, NamedTuple
 
 from pocketgan.classifier import Classifier
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import refuse_existing, refuse_unwritable, write_text
+from pocketgan.core.files import refuse_existing, refuse_unwritable, write_bytes
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
@@ -122,6 +120,14 @@ def train_classifier(
     return classifier
 
 
+class Labelled(NamedTuple):
+    """What a classifier reads in an image: the class, and how surely, 0 to 1; of a picture in a folder, its file."""
+
+    label: int
+    confidence: float
+    file_name: str | None
+
+
 def label_images(
     classifier: Classifier | str | Path,
     images: ImageSet | str | Path,
@@ -131,8 +137,11 @@ def label_images(
     count: int = 100,
     seed: int = 0,
     device: str = "auto",
-) -> list[tuple[int, float]]:
+) -> list[Labelled]:
     """Label images and write ``row,label,class_name,confidence`` as CSV.
+
+    For a folder of pictures ``file_name`` comes after ``row``: each one's path from the folder. Such a file may be
+    put there as its ``metadata.csv``.
 
     Parameters
     ----------
@@ -152,7 +161,7 @@ def label_images(
     Returns
     -------
     list
-        Label and confidence (0 to 1) of each image.
+        One `Labelled` for each image, in their order.
 
     Raises
     ------
@@ -162,20 +171,22 @@ def label_images(
     target = Path(out)
     refuse_existing(target)
     reader = classifier if isinstance(classifier, Classifier) else Classifier.load(classifier, device)
-    confidences, labels = reader.probabilities(_pixels_of(images, split, count, seed, device)).max(1)
-    rows = [(int(label), float(sure)) for label, sure in zip(labels, confidences, strict=True)]
+    chosen = _chosen(images, split, count, seed, device)
+    confidences, labels = reader.probabilities(chosen.images).max(1)
+    files = chosen.files or [None] * len(chosen)
+    rows = list(map(Labelled, labels.tolist(), confidences.tolist(), files))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "label", "class_name", "confidence"])
-    for row, (label, sure) in enumerate(rows):
-        writer.writerow([row, label, reader.class_names[label], f"{sure:.6f}"])
-    write_text(target, text.getvalue())
+    writer.writerow(["row", *(["file_name"] if chosen.files else []), "label", "class_name", "confidence"])
+    for row, (label, sure, file) in enumerate(rows):
+        writer.writerow([row, *([file] if chosen.files else []), label, reader.class_names[label], f"{sure:.6f}"])
+    write_bytes(target, text.getvalue().encode("utf-8", "replace"))  # a file's name need not be UTF-8
     return rows
 
 
-def _pixels_of(images: ImageSet | str | Path, split: str, count: int, seed: int, device: str) -> Tensor:
+def _chosen(images: ImageSet | str | Path, split: str, count: int, seed: int, device: str) -> ImageSet:
     if isinstance(images, ImageSet):
-        return images.images
+        return images
     if holds(images, "model"):
-        return Model.load(images, device).sample(count, seed=seed).images
-    return load_images(images, split).images
+        return Model.load(images, device).sample(count, seed=seed)
+    return load_images(images, split)

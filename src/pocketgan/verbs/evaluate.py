@@ -83,11 +83,12 @@ def evaluate(
     origin = _origin(subject, split, trained_on)
     network.refuse_if_took_part(origin.took_part, origin.name)
     reference, training = _real_sets(origin, split)
-    count = _count(subject, count, len(floor_sets(reference, training)[0]), origin.name)
+    fresh, rest = floor_sets(reference, training)
+    count = _count(subject, count, len(fresh), origin.name)
     display.line(f"judge {network.version}, against {reference.name} ({len(reference):,}), N = {count:,}")
     with display.bar("reading real images", len(STAGES)) as bar:
         yard = yardstick(network, reference, training)
-        floor = floor_of(network, reference, training, count, bar.update)
+        floor = floor_of(network, reference, fresh=fresh, rest=rest, count=count, on_progress=bar.update)
     images = _images(subject, count, seed, display)
     _check(images, reference)
     with display.bar("scoring", len(STAGES)) as bar:

@@ -134,6 +134,8 @@ def print_layers(model: Model | Classifier, tables: dict[str, list[Layer]]) -> N
         console.print(table)
     data, made_with = model.facts.get("data", {}), model.facts.get("made_with", {})
     print(f"recipe      {model.recipe.name}, seed {model.recipe.seed}")
+    if "command" in model.facts:
+        print(f"rebuild     {model.facts['command']}")
     if "imported" in model.facts:
         for name, digest in model.facts["imported"].items():
             print(f"imported    {name} from a file with sha256 {digest[:16]}…")

@@ -68,7 +68,7 @@ def score_run(folder: Path, model: Model, c: Classifier, reader: Classifier | No
         "confusion": confusion(read_many, labels_many, classes),
         "least_sure": [
             {
-                "file": f"fakes/{fakes.files[row]}",
+                "file": f"fakes/{fakes.images.files[row]}",
                 "label": None if fakes.images.labels is None else int(fakes.images.labels[row]),
                 "read_as": read,
                 "confidence": confidence,

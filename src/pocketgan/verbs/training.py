@@ -17,7 +17,7 @@ from pocketgan.core.terminal import Bar, Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.model import Model
 from pocketgan.models.layers import parameter_count
-from pocketgan.recipes import Recipe
+from pocketgan.recipes import Recipe, rebuild_command
 from pocketgan.saved import data_facts, made_with, save_state_dict, weights_digest
 from pocketgan.training.checkpoint import checkpoints, is_good, load_newest, save_checkpoint
 from pocketgan.training.events import append_event, cut_events, read_events
@@ -227,6 +227,7 @@ class Training:
         """The state as a model; its networks are the state's own, not copies."""
         state = self.state
         facts = {
+            "command": rebuild_command(self.recipe),
             "nimg": state.nimg,
             "weights": "ema" if state.ema is not None else "live",
             "parameters": {
