@@ -79,7 +79,7 @@ def test_a_signal_is_answered_at_the_next_step(data: Path, tmp_path: Path, monke
     """Not at the next milestone of the loop, which a slow recipe reaches late."""
     steps = []
 
-    def at_third_step(self: object, losses: torch.Tensor) -> None:
+    def at_third_step(self: object, losses: list[float]) -> None:
         steps.append(1)
         if len(steps) == 3:
             signal.raise_signal(signal.SIGTERM)

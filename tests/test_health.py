@@ -10,7 +10,7 @@ from pocketgan.recipes import gan_recipe
 from pocketgan.training import health
 from pocketgan.training.finite import FiniteCheck, TroubleError
 from pocketgan.training.health import BOUNDS, Watch
-from pocketgan.training.loop import TICK_STEPS
+from pocketgan.training.loop import TICK_STEPS, train_steps
 from pocketgan.training.state import TrainState, new_state
 from soak import health as soak_health
 
@@ -25,6 +25,31 @@ def state_of(name: str, data: ImageSet) -> TrainState:
 def test_what_is_not_finite_is_told_in_its_step_and_the_average_never_takes_it() -> None:
     count = soak_health.not_finite(24)
     assert (count.tried, count.failed) == (24, [])
+
+
+@pytest.mark.catches("weights not looked at")
+@pytest.mark.parametrize(
+    ("name", "player", "late"),
+    [("dcgan-rotate", "d", 0), ("dcgan-rotate", "g", 0), ("mlp", "d", 0), ("mlp-bn", "d", 0), ("mlp", "g", 1)],
+)
+def test_one_bad_number_in_a_matrix_is_told_in_its_step_or_the_next(
+    name: str, player: str, late: int, digits: ImageSet
+) -> None:
+    """As a fault of memory would make it, in recipes without a moving average."""
+    recipe = gan_recipe(name, {"nimg": 6 * BATCH, "batch_size": BATCH, "ema_share": 0.0})
+    state = new_state(recipe, digits.shape, 10, torch.device("cpu"))
+    check = FiniteCheck(state)
+    matrices = [value for value in getattr(state, f"optimizer_{player}").param_groups[0]["params"] if value.ndim > 1]
+
+    def after_step(state: TrainState, losses: list[float]) -> bool:
+        check.after_step(losses)
+        if state.nimg == BATCH:  # the next step's gradient meets it
+            matrices[-1].register_hook(lambda gradient: soak_health._set(gradient.clone(), 3, float("nan")))
+        return False
+
+    with pytest.raises(TroubleError, match=f"at nimg {(2 + late) * BATCH} a number stopped being finite"):
+        for _ in train_steps(state, digits, recipe, after_step):
+            pass
 
 
 def test_a_broken_moment_is_told_before_it_is_saved(digits: ImageSet) -> None:
@@ -106,6 +131,24 @@ def test_a_discriminator_has_won_by_its_logits_or_by_a_vanished_gradient(digits:
     for parameter in state.generator.parameters():
         parameter.grad = torch.full_like(parameter, 1e-12)
     assert health._won(state, real, fake)
+
+
+@pytest.mark.catches("growth not looked for")
+@pytest.mark.parametrize("name", ["mlp", "pocket", "dcgan-rotate"])
+def test_a_discriminator_that_learns_too_fast_is_told_by_the_growth_of_its_weights(name: str, digits: ImageSet) -> None:
+    state, watch = state_of(name, digits), Watch(digits, gan_recipe(name), None)
+    batch = gan_recipe(name).schedule.batch_size
+
+    def told(growth: float, steps: int) -> bool:
+        state.nimg = steps * batch
+        fresh = state_of(name, digits).discriminator
+        with torch.no_grad():
+            for value, start in zip(state.discriminator.parameters(), fresh.parameters(), strict=True):
+                value.copy_(growth * start)
+        return bool(watch._outgrown(state))
+
+    assert [told(growth, 600) for growth in (1.0, 1.5, 2.5, 1e30)] == [False, False, True, True]
+    assert [told(growth, 60_000) for growth in (4.1, 30.0)] == [False, True]  # whole runs of `mlp` end at 4.1
 
 
 def test_an_alarm_needs_bad_looks_to_outnumber_good_ones_and_bounds_leave_a_gap(digits: ImageSet) -> None:

@@ -44,7 +44,7 @@ def break_at(monkeypatch: pytest.MonkeyPatch, *nimgs: int) -> list[float]:
     """Let numbers stop being finite at these places, once each; the rates that steps are then made with are noted."""
     left, rates = list(nimgs), []
 
-    def after_step(self: FiniteCheck, losses: torch.Tensor) -> None:
+    def after_step(self: FiniteCheck, losses: list[float]) -> None:
         rates.append(self.state.optimizer_g.param_groups[0]["lr"])
         if left and self.state.nimg == left[0]:
             left.pop(0)

@@ -14,15 +14,19 @@ class Bug(NamedTuple):
     new: str
 
 
-FILES, CHECKPOINT, HEALTH = "core/files.py", "training/checkpoint.py", "training/health.py"
+FILES, UNFINISHED = "core/files.py", "core/unfinished.py"
+CHECKPOINT, HEALTH = "training/checkpoint.py", "training/health.py"
 TRAINING, DOWNLOAD, CHILD, FINITE = "verbs/training.py", "data/download.py", "importer/child.py", "training/finite.py"
 
 # fmt: off
 BUGS = [
-    Bug("no sync", FILES, "                os.fsync(file.fileno())\n            Path(beside)", "            Path(beside)"),
+    Bug("no sync", FILES, "                os.fsync(file.fileno())\n            beside.chmod", "            beside.chmod"),
     Bug("folder not synced", FILES, 'if os.name == "nt":', "if True:"),
-    Bug("in-place save", FILES, "handle, beside = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)",
-        "beside = path\n        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)"),
+    Bug("in-place save", FILES, "        with unfinished(path) as beside:\n",
+        "        with unfinished(path) as beside:\n            beside = path\n"),
+    Bug("killed --out left", FILES, "    remove_litter(path)\n", ""),
+    Bug("killed write left", UNFINISHED, "    remove_litter(target)\n", ""),
+    Bug("living writer swept", UNFINISHED, "        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        pass"),
     Bug("litter left", FILES, 'for litter in list(folder.rglob(f"{PARTIAL}*")):', "for litter in []:"),
     Bug("lock ignored", FILES, "            lock.acquire(blocking=False)", "            pass"),
     Bug("holder not told", FILES, "return f\"process {holder['pid']} on {holder['host']} since {holder['since']}\"",
@@ -38,7 +42,7 @@ BUGS = [
     Bug("average not restored", CHECKPOINT, '            network.load_state_dict(_under(tensors, f"{name}."))',
         '            name == "ema" or network.load_state_dict(_under(tensors, f"{name}."))'),
     Bug("optimiser state not restored", CHECKPOINT, "for key, value in moments.items()", "for key, value in ()"),
-    Bug("sums not restored", CHECKPOINT, '        state.sums.copy_(tensors["sums"])\n', ""),
+    Bug("sums not restored", CHECKPOINT, '        state.sums = tensors["sums"].tolist()\n', ""),
     Bug("old checkpoint dropped first", CHECKPOINT, "    with whole_folder(target) as beside:",
         "    for old in checkpoints(folder):\n        shutil.rmtree(old)\n    with whole_folder(target) as beside:"),
     Bug("good checkpoint not kept", CHECKPOINT, "if not any(is_good(path) for path in kept):", "if False:"),
@@ -48,13 +52,14 @@ BUGS = [
     Bug("signal not saved", TRAINING, "(stop.came is not None or self._save_is_due()):\n                    self._save()",
         "(stop.came is not None or self._save_is_due()):\n                    stop.obey()\n                    self._save()"),
     Bug("signal waits for a milestone", TRAINING, "return stop.came is not None or self._save_is_due()", "return False"),
-    Bug("NaN not looked for", FINITE, "if not math.isfinite(sum(losses.tolist()) + vectors) or not _finite(self.taken):",
-        "if False:"),
+    Bug("NaN not looked for", FINITE, "if not math.isfinite(sum(losses)) or not finite:", "if False:"),
+    Bug("weights not looked at", FINITE, "state.ema is not None or state.convolutional", "state.ema is not None"),
     Bug("NaN looked for after the average", "training/loop.py",
         "        asked = after_step is not None and after_step(state, losses)\n        update_ema(state, beta)\n",
         "        update_ema(state, beta)\n        asked = after_step is not None and after_step(state, losses)\n"),
     Bug("moments not looked at", TRAINING, "        self.finite.everything()\n        save_checkpoint", "        save_checkpoint"),
     Bug("collapse not looked for", HEALTH, "if share < BOUNDS[kind].alarm}", "if share < 0}"),
+    Bug("growth not looked for", HEALTH, "growth < most", "growth < 1e9"),
     Bug("warm-up forgotten", HEALTH, "        if not state.armed:\n", "        if False:\n"),
     Bug("rollback keeps the seed", "training/rollback.py", '"seed": derive(recipe.seed, "rollback", count),', '"seed": recipe.seed,'),
     Bug("trouble exits like any error", FINITE, "    exit_code = 3\n", "    exit_code = 1\n"),

@@ -81,23 +81,30 @@ def kinds(folder: Path) -> dict[str, Kind]:
 def of_kind(folder: Path, name: str, count: int, seed: int = 0) -> Count:
     """Damage whole files of one kind and read them."""
     kind = kinds(folder)[name]
-    path = folder / kind.name
-    chance, failed = random.Random(f"{name} {seed}"), []
-    written = _Writes()
-    for whole in kind.seeds:
-        path.write_bytes(whole)
-        kind.load(path)  # whole files load
+    judge, chance, failed = Judge(folder, kind), random.Random(f"{name} {seed}"), []
     for number in range(count):
         damaged = mutated(chance.choice(kind.seeds), kind.seeds, chance)
-        path.write_bytes(damaged)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        wrong = _wrong(kind.load, path, written)
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        if grown > MEMORY_KB + 4 * len(damaged) // 1024:
-            wrong = f"took {grown} kB of memory"
-        if wrong:
+        if wrong := judge.wrong_with(damaged):
             failed.append(f"{name} {number} ({len(damaged)} bytes, {damaged[:24]!r}): {wrong}")
     return Count(f"mutants of {name}", count, failed)
+
+
+class Judge:
+    """Reads contents of one kind as files in `folder`, after the whole ones, which must load."""
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        self.path, self.load, self.written = folder / kind.name, kind.load, _Writes()
+        for whole in kind.seeds:
+            self.path.write_bytes(whole)
+            kind.load(self.path)
+
+    def wrong_with(self, content: bytes) -> str | None:
+        """What is wrong with how it was taken; None if it loaded, or cost one line that names its file."""
+        self.path.write_bytes(content)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        wrong = _wrong(self.load, self.path, self.written)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        return f"took {grown} kB of memory" if grown > MEMORY_KB + 4 * len(content) // 1024 else wrong
 
 
 def mutated(whole: bytes, others: list[bytes], chance: random.Random) -> bytes:

@@ -10,9 +10,7 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,8 +21,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.unfinished import PARTIAL, remove_litter, remove_unless_held, unfinished
 
-PARTIAL = ".partial-"  # what an unfinished file or folder begins with
 LOCK, HOLDER = ".lock", ".lock-holder.json"  # of a folder in use, and who uses it
 MAX_TEXT_BYTES = 4 << 20  # of a JSON file; what is parsed takes many times as much memory
 FILES_SYNCED_ONE_BY_ONE = 200  # in a folder with more, one sync of the whole system is faster by far
@@ -64,17 +62,13 @@ def write_bytes(path: Path, content: bytes) -> None:
     path = Path(path)
     with clear_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        with unfinished(path) as beside:
+            with beside.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(beside).chmod(0o644)
-            Path(beside).replace(path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+            beside.chmod(0o644)
+            beside.replace(path)
         sync_folder(path.parent)
 
 
@@ -148,21 +142,20 @@ def whole_folder(target: Path) -> Iterator[Path]:
     target = Path(target)
     with clear_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
-        try:
+        with unfinished(target, folder=True) as beside:
             beside.chmod(0o755)
             yield beside
             _sync_tree(beside)
             if target.exists():
-                old = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
-                target.replace(old / target.name)
-                beside.replace(target)
-                shutil.rmtree(old, ignore_errors=True)
+                with unfinished(target, folder=True) as old:
+                    target.replace(old / target.name)
+                    try:
+                        beside.replace(target)
+                    except BaseException:
+                        (old / target.name).replace(target)
+                        raise
             else:
                 beside.replace(target)
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
         sync_folder(target.parent)
 
 
@@ -179,8 +172,22 @@ def _sync_tree(folder: Path) -> None:
         sync_folder(path)
 
 
+def refuse_unwritable(target: Path) -> None:
+    """Tell before a long work what could not be written after it.
+
+    Raises
+    ------
+    PocketganError
+        The folder around `target` cannot be made or written.
+    """
+    with clear_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished(target, folder=True):
+            pass
+
+
 def refuse_existing(path: Path) -> None:
-    """Refuse to write over anything but an empty folder (hidden files apart).
+    """Refuse to write over anything but an empty folder (hidden files apart); what a kill left beside it is removed.
 
     Raises
     ------
@@ -188,6 +195,7 @@ def refuse_existing(path: Path) -> None:
         Something is there already.
     """
     path = Path(path)
+    remove_litter(path)
     if path.is_dir() and all(inside.name.startswith(".") for inside in path.iterdir()):
         return
     if path.exists():
@@ -216,10 +224,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     try:
         with clear_errors(folder):
             for litter in list(folder.rglob(f"{PARTIAL}*")):
-                if litter.is_dir():
-                    shutil.rmtree(litter, ignore_errors=True)
-                else:
-                    litter.unlink(missing_ok=True)
+                remove_unless_held(litter, unsure=True)
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             write_json(folder / HOLDER, {"pid": os.getpid(), "host": platform.node(), "since": since})
         yield

@@ -120,7 +120,7 @@ def load_newest(folder: Path, state: TrainState) -> list[str]:
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
-    tensors = {"sums": state.sums}
+    tensors = {"sums": torch.tensor(state.sums, dtype=torch.float64)}
     for name, network in _networks(state).items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
     for name, optimizer in (("optimizer_g", state.optimizer_g), ("optimizer_d", state.optimizer_d)):
@@ -151,7 +151,7 @@ def _load(path: Path, state: TrainState) -> None:
                     else torch.empty_like(parameter).copy_(value)  # the parameter's own memory layout
                     for key, value in moments.items()
                 }
-        state.sums.copy_(tensors["sums"])
+        state.sums = tensors["sums"].tolist()
     except (SafetensorError, RuntimeError, KeyError) as error:  # its checksum is right: no damage, but other networks
         raise PocketganError(
             f"{path / TENSORS} does not fit the recipe's networks ({str(error).splitlines()[0]}); "

@@ -1,4 +1,4 @@
-"""The health watch: a collapse, or a discriminator that has won, is told of within 500 steps.
+"""The health watch: a collapse, or a discriminator that has won or learns too fast, is told of within 500 steps.
 
 `Watch.look` runs every `LOOK_STEPS` steps on fixed latents and fixed real images. Healthy trainings of the classroom
 recipes look collapsed for a tenth to a third of their budget, so an alarm of collapse needs a generator that has once
@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_bytes, to_floats
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.table import pair_of
+from pocketgan.models.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.finite import Trouble
 from pocketgan.training.state import TrainState
@@ -36,6 +36,9 @@ NEAR = 0.02  # two images are near-duplicates if their pixels differ by less tha
 ACCURACY = 0.95  # share of pairs of a real and a fake image that a discriminator which has won tells apart,
 SURE = 40.0  # by this mean distance of their logits or more (the odds are 1e17),
 VANISHED = 1e-6  # or while the generator's gradient is smaller than this
+
+GROWTH = 2.0  # times their start that a discriminator's weights may grow by step
+GROWTH_STEPS = 1000  # and from there as a random walk would: with the square root of the steps
 
 
 class Bounds(NamedTuple):
@@ -79,6 +82,8 @@ class Watch:
         self.real = data.images[rows]
         self.z = latents(recipe.seed, 0, len(rows), recipe.model.latent_dim)
         self.of_real = self._measured(self.real)
+        _, discriminator = build_pair(recipe.model, data.shape, len(data.class_names), recipe.seed)
+        self.start = _length(discriminator)
 
     def due(self, state: TrainState) -> bool:
         """Whether a look falls on this step."""
@@ -108,11 +113,22 @@ class Watch:
         seen = {kind: _collapsed(kind, share) for kind, share in shares.items() if share < BOUNDS[kind].alarm}
         if not state.armed:
             seen = {}
-        seen |= _won(state, on_real, on_fake)
+        seen |= _won(state, on_real, on_fake) | self._outgrown(state)
         before = state.suspicions
         counts = {kind: before.get(kind, 0) + (1 if kind in seen else -1) for kind in {**before, **seen}}
         state.suspicions = {kind: min(count, PATIENCE) for kind, count in counts.items() if count > 0}
         return [Trouble(kind, state.nimg, words) for kind, words in seen.items() if state.suspicions[kind] == PATIENCE]
+
+    def _outgrown(self, state: TrainState) -> dict[str, str]:
+        """Whether the discriminator's weights have grown as only steps do that are far too large."""
+        steps = state.nimg / self.recipe.schedule.batch_size
+        growth, most = _length(state.discriminator) / self.start, GROWTH * max(1.0, steps / GROWTH_STEPS) ** 0.5
+        if growth < most:
+            return {}
+        return {
+            "discriminator's steps": "the discriminator learns too fast to be learned from: its weights have grown to "
+            f"{growth:.1f} times their start, where less than {most:.1f} is usual"
+        }
 
     def _measured(self, images: Tensor) -> dict[str, float]:
         """The measures of variety that these images, uint8 ``[N, C, H, W]``, allow."""
@@ -145,6 +161,12 @@ def _won(state: TrainState, on_real: Tensor, on_fake: Tensor) -> dict[str, str]:
         "discriminator has won": "the discriminator has won: its logits tell real and fake images apart by "
         f"{sure:.0f}, and the generator's gradient has the norm {push:.1g}"
     }
+
+
+def _length(network: nn.Module) -> float:
+    """The norm of all weights in matrices and filters, as one vector."""
+    weights = [value.detach() for value in network.parameters() if value.ndim > 1]
+    return float(torch.stack(torch._foreach_norm(weights)).norm())
 
 
 def _grouped_rows(labels: Tensor) -> Tensor:

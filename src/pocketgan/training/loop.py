@@ -140,7 +140,10 @@ def _class_error(critique: Critique, labels: Tensor | None) -> Tensor:
 
 
 def train_steps(
-    state: TrainState, data: ImageSet, recipe: Recipe, after_step: Callable[[TrainState, Tensor], bool] | None = None
+    state: TrainState,
+    data: ImageSet,
+    recipe: Recipe,
+    after_step: Callable[[TrainState, list[float]], bool] | None = None,
 ) -> Iterator[Milestone]:
     """Train from `state.nimg` to the end of the budget, yielding every `TICK_STEPS` steps and at each epoch's end.
 
@@ -155,8 +158,8 @@ def train_steps(
     recipe
         Its budget must be in images or epochs.
     after_step
-        Is given the state and the step's losses ``[2]`` before the moving average takes what the step made. It may
-        raise, and where it says True a milestone is yielded after this step too.
+        Is given the state and the step's losses (discriminator, generator) before the moving average takes what the
+        step made. It may raise, and where it says True a milestone is yielded after this step too.
     """
     total = recipe.schedule.total_nimg(len(data))
     stream = BatchStream(len(data), recipe.schedule.batch_size, recipe.seed)
@@ -174,21 +177,21 @@ def train_steps(
         drops = seeded(recipe.seed, "dropout", state.nimg) if state.drops else nullcontext()
         with drops, torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
             loss_d, loss_g = step(state, batch, recipe.objective)
-        losses = torch.stack([loss_d, loss_g]).cpu().double()
+        losses = torch.stack([loss_d, loss_g]).tolist()
         asked = after_step is not None and after_step(state, losses)
         update_ema(state, beta)
         epoch = state.nimg // len(data) + 1
         state.nimg += size
-        state.sums += losses
+        state.sums = [total + loss for total, loss in zip(state.sums, losses, strict=True)]
         state.summed += 1
         ended = state.nimg // len(data) >= epoch
         finished = state.nimg >= total
         if ended or finished or asked or (state.nimg // size) % TICK_STEPS == 0:
-            means = (state.sums / state.summed).tolist()
+            mean_d, mean_g = (total / state.summed for total in state.sums)
             if ended or finished:
-                state.sums.zero_()
+                state.sums = [0.0, 0.0]
                 state.summed = 0
-            yield Milestone(state.nimg, epoch, ended or finished, means[0], means[1], finished)
+            yield Milestone(state.nimg, epoch, ended or finished, mean_d, mean_g, finished)
 
 
 def _next_batch(state: TrainState, data: ImageSet, recipe: Recipe, stream: BatchStream) -> Batch:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from pocketgan.classifier import Classifier
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import PARTIAL, clear_errors, refuse_existing, write_bytes
+from pocketgan.core.files import refuse_existing, refuse_unwritable, write_bytes
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
@@ -94,9 +93,7 @@ def train_classifier(
     refuse_existing(folder)
     learning, test = learning_and_test_sets(wanted.source, wanted.split)
     place = find_device(device)
-    with clear_errors(folder):  # what cannot be written is told before the training
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent)).rmdir()
+    refuse_unwritable(folder)
     network = build_classifier(wanted.architecture, learning.shape, len(learning.class_names), wanted.seed).to(place)
     channels_last(network)
     began, epochs = time.perf_counter(), []

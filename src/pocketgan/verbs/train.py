@@ -57,10 +57,10 @@ def train(
     quiet
         Show no progress.
     on_trouble
-        What to do when the health watch sees a number that is not finite, a collapse, or a discriminator that has won:
-        ``stop``, ``rollback`` to the last good checkpoint with another seed and half the rates (at most three times,
-        then stop), or ``warn``. Without it, ``stop`` for what is not finite and ``warn`` for the rest; ``warn`` stops
-        for what is not finite too, because nothing true can follow.
+        What to do when the health watch sees a number that is not finite, a collapse, or a discriminator that has won
+        or learns too fast: ``stop``, ``rollback`` to the last good checkpoint with another seed and half the rates (at
+        most three times, then stop), or ``warn``. Without it, ``stop`` for what is not finite and ``warn`` for the
+        rest; ``warn`` stops for what is not finite too, because nothing true can follow.
     inexact
         Go on with a run even where versions, device or threads have changed, so that the result is not bit for bit that
         of an uninterrupted run.

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from pocketgan.classifier import Classifier
 from pocketgan.core.devices import exactness
@@ -124,7 +123,7 @@ class Training:
         model = self._snapshot()
         self.finite = FiniteCheck(self.state)
 
-        def after_step(state: TrainState, losses: Tensor) -> bool:
+        def after_step(state: TrainState, losses: list[float]) -> bool:
             self.finite.after_step(losses)
             return stop.came is not None or self._save_is_due()
 
