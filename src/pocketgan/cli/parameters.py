@@ -57,9 +57,9 @@ OnTrouble = Annotated[
     str | None,
     Parameter(
         show_default=False,
-        help="What to do when numbers stop being finite, the generator collapses or the discriminator has won: stop "
-        "(exit code 3), rollback (to the last good checkpoint, with another seed and half the rates, at most three "
-        "times) or warn. Without it, stop for the first and warn of the others.",
+        help="What to do when numbers stop being finite, the generator collapses, or the discriminator wins or learns "
+        "too fast: stop (exit code 3), rollback (to the last good checkpoint, with another seed and half the rates, at "
+        "most three times) or warn. Without it, stop for the first and warn of the others.",
     ),
 ]
 
