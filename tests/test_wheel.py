@@ -15,6 +15,7 @@ from pathlib import Path
 assert Path(pg.__file__).is_relative_to({home!r}), pg.__file__
 assert len(pg.load_images("mnist", "test")) == 10_000
 assert pg.Classifier.load("guide").class_names == tuple("0123456789")
+assert len(pg.load("digits").sample(3, label=7)) == 3
 pg.train("mlp", out="run", nimg=200, quiet=True)
 assert pg.write_report(Path("run")).is_file()
 """
