@@ -82,7 +82,7 @@ class Classroom:
         total = recipe.schedule.total_nimg(len(self.data))
         beta = ema_beta(size, recipe.schedule.ema_share * total) if recipe.schedule.ema_share else 0.0
         shown = 0
-        while shown < total:
+        while True:
             for real, classes in loader:
                 factor = rate_factor(shown, total, recipe.schedule.lr_hold)
                 self.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor

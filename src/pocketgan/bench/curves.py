@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
-import torch
-
-from pocketgan.bench.classroom import Classroom
-from pocketgan.core.devices import multiplies_bf16
+from pocketgan.bench.loops import CPU, LOOPS, OWN, Loop, preset_here
 from pocketgan.core.files import write_text
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
@@ -20,17 +17,13 @@ from pocketgan.data.mnist import mnist
 from pocketgan.judge import Judge
 from pocketgan.metrics.frechet import Moments, frechet_distance, moments
 from pocketgan.model import Model
-from pocketgan.models.layers import Generator
-from pocketgan.recipes import Recipe, gan_recipe
+from pocketgan.recipes import Recipe
 from pocketgan.report.charts import WIDE, Series, line_chart
 from pocketgan.report.svg import standalone
 from pocketgan.saved import made_with
-from pocketgan.training.loop import train_steps
-from pocketgan.training.state import new_state
 
 LOOKS = 8  # at each training
 SAMPLES = 5000  # drawn at each look
-CPU = torch.device("cpu")
 
 
 class Look(NamedTuple):
@@ -70,34 +63,16 @@ def curves(names: Sequence[str], nimg: int, seeds: Sequence[int], display: Displ
     for name in names:
         for seed in seeds:
             for loop, start in LOOPS.items():
-                precision = gan_recipe(name).optimizer.precision
-                if precision == "auto":
-                    precision = "bf16" if multiplies_bf16(CPU) and loop == OWN else "fp32"
-                recipe = gan_recipe(name, {"nimg": nimg, "seed": seed, "split": "fit", "precision": precision})
+                recipe = preset_here(name, nimg=nimg, seed=seed, split="fit")
                 with display.bar(f"{name}, seed {seed}, {loop}", nimg) as bar:
-                    looks = _looks(*start(data, recipe), recipe, data, judge, real, bar.update)
+                    looks = _looks(start(data, recipe), recipe, data, judge, real, bar.update)
                 found.append(Curve(name, loop, seed, looks))
                 display.line(f"{name}, seed {seed}, {loop}: {looks[-1].distance:.2f} after {looks[-1].seconds:.0f} s")
     return found
 
 
-def _classroom(data: ImageSet, recipe: Recipe) -> tuple[Iterator[int], Callable[[], Generator]]:
-    loop = Classroom(data, recipe)
-    return loop.steps(), lambda: loop.sampler
-
-
-def _own(data: ImageSet, recipe: Recipe) -> tuple[Iterator[int], Callable[[], Generator]]:
-    state = new_state(recipe, data.shape, len(data.class_names), CPU)
-    return (milestone.nimg for milestone in train_steps(state, data, recipe)), lambda: state.sampler
-
-
-OWN = "pocketgan"
-LOOPS = {"classroom": _classroom, OWN: _own}
-
-
 def _looks(
-    steps: Iterator[int],
-    sampler: Callable[[], Generator],
+    loop: Loop,
     recipe: Recipe,
     data: ImageSet,
     judge: Judge,
@@ -107,12 +82,12 @@ def _looks(
     total = recipe.schedule.total_nimg(len(data))
     looks: list[Look] = []
     seconds, began = 0.0, time.perf_counter()
-    for nimg in steps:
+    for nimg in loop.steps:
         progress(nimg)
         if nimg * LOOKS < total * (len(looks) + 1):
             continue
         seconds += time.perf_counter() - began
-        model = Model(copy.deepcopy(sampler()), None, recipe, data.shape, data.class_names, {})
+        model = Model(copy.deepcopy(loop.sampler()), None, recipe, data.shape, data.class_names, {})
         features = judge.read(model.sample(SAMPLES).images).features
         looks.append(Look(nimg, seconds, frechet_distance(moments(features), real)))
         began = time.perf_counter()

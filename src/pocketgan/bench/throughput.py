@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -15,25 +15,20 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pocketgan.bench.classroom import Classroom
-from pocketgan.core.devices import multiplies_bf16, peak_memory_mb
+from pocketgan.bench.loops import CPU, LOOPS, preset_here
+from pocketgan.core.devices import peak_memory_mb
 from pocketgan.core.files import write_text
 from pocketgan.core.latents import BLOCK
 from pocketgan.core.terminal import Display
-from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
 from pocketgan.model import Model
-from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.saved import made_with
-from pocketgan.training.loop import train_steps
-from pocketgan.training.state import new_state
 from pocketgan.verbs.describe import matmul_speed, training_flops
 
 ROUNDS = 5  # turns of both loops
 TURN_SECONDS = 4.0  # of each turn, at least
 SHIPPED_MODEL = "digits"
 DRAWN = 20_000  # images of a turn of sampling
-CPU = torch.device("cpu")
 
 
 class Speed(NamedTuple):
@@ -74,8 +69,8 @@ def throughput(names: list[str], display: Display) -> list[Speed]:
     data, rows = mnist("train"), []
     with display.bar("throughput", len(names) * ROUNDS) as bar:
         for place, name in enumerate(names):
-            recipe = _here(name)
-            loops = [_warm(loop(data, recipe)) for loop in LOOPS.values()]
+            recipe = preset_here(name, nimg=1 << 40)  # a budget that has no end here
+            loops = [_warm(loop(data, recipe).steps) for loop in LOOPS.values()]
             turns = []
             for turn in range(ROUNDS):
                 turns.append([_speed(loop) for loop in loops])
@@ -143,26 +138,6 @@ def _cold() -> float:
         return time.perf_counter() - began
 
 
-def _here(name: str) -> Recipe:
-    """A preset with this machine's precision and a budget that has no end here."""
-    precision = gan_recipe(name).optimizer.precision
-    if precision == "auto":
-        precision = "bf16" if multiplies_bf16(CPU) else "fp32"
-    return gan_recipe(name, {"nimg": 1 << 40, "precision": precision})
-
-
-def _classroom_steps(data: ImageSet, recipe: Recipe) -> Iterator[int]:
-    return Classroom(data, recipe).steps()
-
-
-def _own_steps(data: ImageSet, recipe: Recipe) -> Iterator[int]:
-    state = new_state(recipe, data.shape, len(data.class_names), CPU)
-    return (milestone.nimg for milestone in train_steps(state, data, recipe))
-
-
-LOOPS: dict[str, Callable[[ImageSet, Recipe], Iterator[int]]] = {"classroom": _classroom_steps, "own": _own_steps}
-
-
 def _warm(loop: Iterator[int]) -> Iterator[int]:
     _speed(loop, seconds=1.0)
     return loop
@@ -186,7 +161,7 @@ def _memory(kind: str, name: str) -> int | None:
 
 
 def _peak(kind: str, name: str) -> int | None:
-    loop = LOOPS[kind](mnist("train"), _here(name))
+    loop = LOOPS[kind](mnist("train"), preset_here(name, nimg=1 << 40)).steps
     _speed(loop, seconds=2.0)
     return peak_memory_mb()
 

@@ -1,0 +1,47 @@
+"""The two training loops that `bench` sets side by side, held to one signature: ours and that of tutorials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+
+from pocketgan.bench.classroom import Classroom
+from pocketgan.core.devices import multiplies_bf16
+from pocketgan.data.image_set import ImageSet
+from pocketgan.models.layers import Generator
+from pocketgan.recipes import Recipe, gan_recipe
+from pocketgan.training.loop import train_steps
+from pocketgan.training.state import new_state
+
+CPU = torch.device("cpu")
+
+
+class Loop(NamedTuple):
+    """A training that is under way: images shown after each step or milestone, and the generator that makes samples."""
+
+    steps: Iterator[int]
+    sampler: Callable[[], Generator]
+
+
+def _classroom(data: ImageSet, recipe: Recipe) -> Loop:
+    loop = Classroom(data, recipe)
+    return Loop(loop.steps(), lambda: loop.sampler)
+
+
+def _own(data: ImageSet, recipe: Recipe) -> Loop:
+    state = new_state(recipe, data.shape, len(data.class_names), CPU)
+    return Loop((milestone.nimg for milestone in train_steps(state, data, recipe)), lambda: state.sampler)
+
+
+OWN = "pocketgan"
+LOOPS: dict[str, Callable[[ImageSet, Recipe], Loop]] = {"classroom": _classroom, OWN: _own}
+
+
+def preset_here(name: str, **options: Any) -> Recipe:
+    """A preset with options laid over it, and this processor's precision where it leaves that open."""
+    precision = gan_recipe(name).optimizer.precision
+    if precision == "auto":
+        precision = "bf16" if multiplies_bf16(CPU) else "fp32"
+    return gan_recipe(name, {"precision": precision, **options})
