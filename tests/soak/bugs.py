@@ -28,6 +28,7 @@ BUGS = [
     Bug("killed write left", UNFINISHED, "    remove_litter(target)\n", ""),
     Bug("living writer swept", UNFINISHED, "        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        pass"),
     Bug("litter left", FILES, 'for litter in list(folder.rglob(f"{PARTIAL}*")):', "for litter in []:"),
+    Bug("holder of a complete run left", "verbs/train.py", "        tidy(run)\n", ""),
     Bug("lock ignored", FILES, "            lock.acquire(blocking=False)", "            pass"),
     Bug("holder not told", FILES, "return f\"process {holder['pid']} on {holder['host']} since {holder['since']}\"",
         'return "another"'),

@@ -234,6 +234,13 @@ def alone_in(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def tidy(folder: Path) -> None:
+    """Remove what a process that died at its very end left in a folder, unless another holds it or it is read-only."""
+    if (folder / HOLDER).exists():
+        with suppress(PocketganError), alone_in(folder):
+            pass
+
+
 def _holder(folder: Path) -> str:
     """Who holds a folder, in words, as far as it is known."""
     try:

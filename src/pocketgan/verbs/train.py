@@ -11,7 +11,7 @@ import torch
 from pocketgan.classifier import Classifier, guide_for
 from pocketgan.core.devices import find_device, multiplies_bf16
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.files import alone_in, clear_errors, refuse_existing
+from pocketgan.core.files import alone_in, clear_errors, refuse_existing, tidy
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.sealed import learning_images
@@ -89,6 +89,7 @@ def train(
     check_images(wanted.model.architecture, data.shape, len(data.class_names))
     stored = _open_run(run, wanted, data)
     if stored is not None and _is_complete(run):
+        tidy(run)
         display.line(f"{run} is complete; nothing to train")
         return Model.load(run, device)
     if tensorboard:
