@@ -133,7 +133,7 @@ def test_the_table_is_made_by_command(steered_folder: Path, tmp_path: Path) -> N
     options = {"methods": ["bank", "lcp"], "count": 12, "latents": 3000, "steps": 50}
     steering_results([steered_folder], table, display=Display(quiet=True), **options)  # type: ignore[arg-type]
     text = table.read_text()
-    rows = re.findall(r"^\| (bank|lcp) \| ([\d.]+)% \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| (bank|lcp) \| [\d,]+ \| ([\d.]+)% \|", text, re.MULTILINE)
     assert [name for name, _ in rows] == ["bank", "lcp"]
     assert float(rows[0][1]) >= 80  # two readers agree on what one of them is sure of
     for picture in re.findall(r"\]\(([^)]+\.png)\)", text):

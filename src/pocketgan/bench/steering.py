@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,17 +13,18 @@ import torch
 from torch import Tensor
 
 from pocketgan.bench.steering_table import FIRST, READABLE, markdown
-from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_bytes, write_text
 from pocketgan.core.pixels import grid, to_png
+from pocketgan.core.randomness import derive
 from pocketgan.core.terminal import Display
 from pocketgan.data.mnist import mnist
-from pocketgan.data.samples import Samples
+from pocketgan.data.samples import Samples, joined
 from pocketgan.judge import Judge, Reading
 from pocketgan.metrics.steering import latent_distance, norm_distance, spread_within
 from pocketgan.model import Model
 from pocketgan.report import renew_steering
 from pocketgan.scorecard.yardstick import Part
+from pocketgan.steer.granting import NEEDS_GUIDE
 from pocketgan.steer.measured import ClassFigures, Figures, save_figures
 from pocketgan.steer.stored import Facts, Fitted
 from pocketgan.steer.table import METHODS
@@ -33,7 +34,7 @@ GRID_COLUMNS = 10
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Images of all classes in turn, what the judge reads in them, and the time they took."""
+    """Images of all classes that are made, what the judge reads in them, and the time they took."""
 
     samples: Samples
     reading: Reading
@@ -48,6 +49,17 @@ class _Drawn:
     @property
     def hits(self) -> Tensor:
         return self.reading.labels == self.labels
+
+    def like(self, other: _Drawn) -> _Drawn:
+        """As many of each class as another has."""
+        rows = torch.cat(
+            [
+                (self.labels == label).nonzero()[:, 0][: int((other.labels == label).sum())]
+                for label in other.labels.unique()
+            ]
+        )
+        reading = Reading(*(part[rows] for part in self.reading))
+        return replace(self, samples=self.samples.rows(rows), reading=reading)
 
 
 class _Budget(NamedTuple):
@@ -87,7 +99,7 @@ def steering_results(
     methods
         Names of the table; all without any. The bank is always among them.
     count
-        Images of each class.
+        Images of each class, or as many as the bank holds; of methods that ask the guide for each image a tenth.
     latents, steps, seed
         As in `Steering.fit`.
     display
@@ -96,14 +108,14 @@ def steering_results(
     Raises
     ------
     UsageError
-        A model is conditional, makes other images, or misses a class.
+        A model is conditional or makes other images.
     """
     chosen = [FIRST, *(name for name in methods or METHODS if name != FIRST)]
     judge, test = Judge.load(device="cpu"), mnist("test")
     real, budget = Part(test, judge.read_kept(test)), _Budget(latents, steps, seed)
     grids = out.with_suffix("")
     found = [one for path in models for one in _one_model(path, chosen, judge, real, grids, count, budget, display)]
-    write_text(out, markdown(found, out, latents, steps, count, judge.version))
+    write_text(out, markdown(found, out, latents, steps, judge))
     return out
 
 
@@ -129,11 +141,12 @@ def _one_model(
         else:
             with display.bar(f"{name}: {method}", 1.0) as bar:
                 fitted = model.steer.fit(method, **budget._asdict(), watch=bar.update)
-        if lines := model.steer.missing(fitted.facts):
-            raise UsageError(f"{path}: {lines[0]}")
-        drawn = _draw(model, judge, method, count, budget.seed + 1)
+        wanted = max(1, count // 10) if method in NEEDS_GUIDE else count
+        counts = {label: min(wanted, fitted.facts.kept[label]) for label in fitted.facts.made}
+        drawn = _draw(model, judge, method, counts, budget.seed + 1)
         bank = bank or drawn
-        found.append(_measure(name, model, judge, fitted, real, drawn, bank, budget.seed + 2))
+        again = _draw(model, judge, method, counts, budget.seed + 2, checked=True)
+        found.append(_measure(name, model, fitted, judge, real, drawn, again, bank.like(drawn)))
         write_bytes(grids / f"{name}-{method}.png", to_png(_grid(drawn)))
         display.line(f"{name} {method}: {found[-1].hit:.2%} hits, worst class {found[-1].worst:.2%}")
     own = [figures for figures in found if figures.method in kept]
@@ -144,27 +157,33 @@ def _one_model(
     return found
 
 
-def _draw(model: Model, judge: Judge, method: str, count: int, seed: int, checked: bool = False) -> _Drawn:
-    total = count * len(model.steer.names())
+def _draw(
+    model: Model, judge: Judge, method: str, counts: Mapping[int, int], seed: int, checked: bool = False
+) -> _Drawn:
     began = time.process_time()
-    samples = model.sample(total, balanced=True, method=method, seed=seed, checked=checked)
+    samples = joined(
+        [
+            model.sample(count, label=label, method=method, seed=derive(seed, label), checked=checked)
+            for label, count in counts.items()
+        ]
+    )
     whole = time.process_time() - began
     began = time.process_time()
     model.images(samples.latents)
     drawing = time.process_time() - began
-    per_image = 1000 / total
+    per_image = 1000 / sum(counts.values())
     return _Drawn(samples, judge.read(samples.images), (whole - drawing) * per_image, whole * per_image)
 
 
 def _measure(
     name: str,
     model: Model,
-    judge: Judge,
     fitted: Fitted,
+    judge: Judge,
     real: Part,
     drawn: _Drawn,
+    again: _Drawn,
     bank: _Drawn,
-    seed: int,
 ) -> Figures:
     facts, names = fitted.facts, model.steer.names()
     guide = model.steer.guided_by(None).guide
@@ -185,7 +204,6 @@ def _measure(
         for label, spread, bank_spread in zip(facts.made, spreads, bank_spreads, strict=True)
     ]
     worst = min(classes, key=lambda one: one.hit)
-    again = _draw(model, judge, facts.method, len(drawn.labels) // len(classes), seed, checked=True)
     z, reference = drawn.samples.latents, bank.samples.latents
     return Figures(
         generator=name,
@@ -214,5 +232,6 @@ def _measure(
 
 def _grid(drawn: _Drawn) -> Tensor:
     """A row for each class, its first images."""
-    rows = [drawn.samples.images[drawn.labels == label][:GRID_COLUMNS] for label in drawn.labels.unique()]
-    return grid(torch.cat(rows), columns=min(GRID_COLUMNS, len(rows[0])))
+    columns = min(GRID_COLUMNS, int(drawn.labels.unique(return_counts=True)[1].min()))
+    rows = [drawn.samples.images[drawn.labels == label][:columns] for label in drawn.labels.unique()]
+    return grid(torch.cat(rows), columns=columns)
