@@ -32,7 +32,7 @@ def test_every_pair_keeps_its_contract(name: str, channels: int) -> None:
     pair, shape = PAIRS[name], (channels, 28, 28)
     config = GAN_PRESETS[name].recipe.model
     generator, discriminator = build_pair(config, shape, 10, seed=0)
-    labels = torch.arange(4) % 10 if pair.conditional else None
+    labels = torch.arange(4) % 10 if pair.conditional or config.clusters else None
     made = generator(torch.randn(4, config.latent_dim), labels)
     critique = discriminator(made, labels)
     assert made.shape == (4, *shape)

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 
 from pocketgan.core.errors import UsageError
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.layers import Discriminator
 from pocketgan.models.table import PAIRS, build_pair
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.objectives.penalties import gradient_penalty
@@ -128,18 +127,17 @@ def test_the_lazy_penalty_falls_due_by_nimg(digits: ImageSet, monkeypatch: pytes
 def test_the_default_pair_judges_each_image_alone(name: str) -> None:
     _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
     images = random_images(6)
-    labels = torch.arange(6) if PAIRS[name].conditional else None
-    together = discriminator(images, labels).logits
-    alone = [discriminator(images[i : i + 1], None if labels is None else labels[i : i + 1]).logits for i in range(6)]
+    groups = torch.arange(6)
+    together = discriminator(images, groups).logits
+    alone = [discriminator(images[i : i + 1], groups[i : i + 1]).logits for i in range(6)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-free"])
 def test_logits_are_added_up_in_fp32_under_autocast(name: str) -> None:
     _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
-    labels = torch.zeros(2, dtype=torch.int64) if PAIRS[name].conditional else None
     with torch.autocast("cpu", torch.bfloat16):
-        assert discriminator(random_images(2), labels).logits.dtype == torch.float32
+        assert discriminator(random_images(2), torch.zeros(2, dtype=torch.int64)).logits.dtype == torch.float32
 
 
 def test_a_conditional_discriminator_looks_at_the_class() -> None:
@@ -148,15 +146,11 @@ def test_a_conditional_discriminator_looks_at_the_class() -> None:
     assert discriminator(image, torch.arange(10)).logits.unique().numel() == 10
 
 
-def names_classes(discriminator: Discriminator, conditional: bool) -> bool:
-    labels = torch.zeros(2, dtype=torch.int64) if conditional else None
-    return discriminator(random_images(2), labels).class_logits is not None
-
-
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_table_tells_which_pairs_name_classes(name: str) -> None:
     _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
-    assert names_classes(discriminator, PAIRS[name].conditional) == PAIRS[name].names_classes
+    critique = discriminator(random_images(2), torch.zeros(2, dtype=torch.int64))
+    assert (critique.class_logits is not None) == PAIRS[name].names_classes
 
 
 @pytest.mark.parametrize(

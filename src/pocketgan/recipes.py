@@ -88,11 +88,13 @@ _GANS: list[tuple[Recipe, str]] = [
      "and an auxiliary class head, no momentum, a moving average of the generator and a rate that falls over the last half; "
      "both follow the budget. Fakes carry the labels of the real batch. Products are in bf16 where the processor has it."),
     (_gan("pocket-free",
-        model={"architecture": "pocket-free", "latent_dim": 64},
+        model={"architecture": "pocket-free", "latent_dim": 64, "clusters": 64},
         objective={"loss": "relativistic", "r1": 0.1, "r1_every": 8},
         optimizer={"lr_g": 2e-3, "lr_d": 2e-3, "beta1": 0.0, "beta2": 0.99, "precision": "auto"},
         schedule={"batch_size": 128, "epochs": 8, "lr_hold": 0.5, "ema_share": 0.06}),
-     "The default without labels: the same pair without embedding, projection and class head, for images that have none."),
+     "The default without labels: 64 clusters of images that look alike, found by k-means before the training, take the "
+     "place of classes inside, so that rare kinds of images are learned too. From outside it is unconditional: the first "
+     "number of z chooses the cluster."),
     (_gan("mlp",
         model={"architecture": "mlp", "latent_dim": 100},
         objective={"fresh_latents": True},

@@ -22,6 +22,7 @@ from pocketgan.models.table import build_pair, pair_of
 from pocketgan.objectives.losses import loss_of
 from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
+from pocketgan.training.groups import apportion, groups_of
 from pocketgan.training.loop import HALF
 
 
@@ -29,7 +30,7 @@ class Digits(Dataset[tuple[Tensor, int]]):
     """Images turned to floats one by one, as `ToTensor` and `Normalize` do it."""
 
     def __init__(self, data: ImageSet, recipe: Recipe) -> None:
-        self.data, self.degrees = data, recipe.data.rotate
+        self.data, self.groups, self.degrees = data, groups_of(recipe, data), recipe.data.rotate
         self.signed = pair_of(recipe.model.architecture).pixels == "signed"
 
     def __len__(self) -> int:
@@ -42,7 +43,7 @@ class Digits(Dataset[tuple[Tensor, int]]):
         floats = image.float().div(255)
         if self.signed:
             floats = (floats - 0.5) / 0.5
-        return floats, 0 if self.data.labels is None else int(self.data.labels[row])
+        return floats, 0 if self.groups is None else int(self.groups[row])
 
 
 class Classroom:
@@ -77,8 +78,11 @@ class Classroom:
         """Train to the end of the recipe's budget, yielding after each step how many images were shown so far."""
         recipe, objective, loss = self.recipe, self.recipe.objective, loss_of(self.recipe.objective.loss)
         generator, discriminator, size = self.generator, self.discriminator, recipe.schedule.batch_size
-        loader = DataLoader(Digits(self.data, recipe), batch_size=size, shuffle=True, drop_last=True)
-        conditional = pair_of(recipe.model.architecture).conditional
+        digits = Digits(self.data, recipe)
+        loader = DataLoader(digits, batch_size=size, shuffle=True, drop_last=True)
+        if digits.groups is not None:
+            for network in (generator, self.average):
+                apportion(network, digits.groups)
         total = recipe.schedule.total_nimg(len(self.data))
         beta = ema_beta(size, recipe.schedule.ema_share * total) if recipe.schedule.ema_share else 0.0
         shown = 0
@@ -87,7 +91,7 @@ class Classroom:
                 factor = rate_factor(shown, total, recipe.schedule.lr_hold)
                 self.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
                 self.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
-                labels = classes if conditional else None
+                labels = None if digits.groups is None else classes
                 fake = generator(_latents(recipe, len(real)), labels)
                 on_real, on_fake = discriminator(real, labels), discriminator(fake.detach(), labels)
                 real_part, fake_part = loss.discriminator(on_real.logits, on_fake.logits)

@@ -12,3 +12,4 @@ class ModelConfig(Config):
 
     architecture: str = "pocket"
     latent_dim: int = Field(default=64, ge=1, le=4096)  # length of z
+    clusters: int = Field(default=0, ge=0, le=1024)  # groups of look-alike images that stand in for labels; 0 for none

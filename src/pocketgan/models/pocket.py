@@ -63,12 +63,41 @@ class PocketGenerator(Generator):
         return torch.tanh(F.pixel_shuffle(self.last(x), 2))
 
 
+class PocketFreeGenerator(PocketGenerator):
+    """The same for images without labels; clusters of look-alike images take the place of classes (Liu et al. 2020,
+    "Diverse image generation via self-conditioned GANs"). From outside it is unconditional: the first number of z, and
+    only the cluster, is chosen by where in its normal distribution it falls, so that clusters come as often as among
+    the real images."""
+
+    edges: Tensor  # [clusters - 1]: where in z's first number one cluster ends and the next begins
+
+    def __init__(self, latent_dim: int, shape: Shape, clusters: int = 0) -> None:
+        super().__init__(latent_dim, shape, clusters)
+        if clusters:
+            self.register_buffer("edges", torch.zeros(clusters - 1))
+
+    def apportion(self, counts: Tensor) -> None:
+        """Give each cluster the share of latents that it has of the real images, int64 ``[clusters]``."""
+        shares = counts.double().cumsum(0) / counts.sum()
+        self.edges.copy_(torch.special.ndtri(shares[:-1]).clamp(-9.0, 9.0))
+
+    def cluster(self, z: Tensor) -> Tensor:
+        """The cluster that each latent chooses, int64 ``[B]``."""
+        return torch.bucketize(z[:, 0].contiguous(), self.edges)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        if self.embedding is not None:
+            y = self.cluster(z) if y is None else y
+            z = F.pad(z[:, 1:], (1, 0))
+        return super().forward(z, y)
+
+
 class PocketDiscriminator(Discriminator):
     """2x2 pixels folded -> conv 3x3 32 -> conv 4x4 stride 2 64 -> 256 hidden units -> a logit, with classes also a
-    projection (Miyato & Koyama 2018) and class logits (Odena et al. 2017). No BatchNorm, so that each image stands
-    alone and gradient penalties mean something."""
+    projection (Miyato & Koyama 2018) and, if it `names` them, class logits (Odena et al. 2017). No BatchNorm, so that
+    each image stands alone and gradient penalties mean something."""
 
-    def __init__(self, shape: Shape, classes: int = 0) -> None:
+    def __init__(self, shape: Shape, classes: int = 0, *, names: bool = True) -> None:
         super().__init__()
         channels, height, width = shape
         self.first = nn.Conv2d(4 * channels, WIDTH // 2, 3, padding=1)
@@ -76,7 +105,7 @@ class PocketDiscriminator(Discriminator):
         self.dense = nn.Linear(WIDTH * (height // 4) * (width // 4), HIDDEN)
         self.head = nn.Linear(HIDDEN, 1)
         self.projection = nn.Embedding(classes, HIDDEN) if classes else None
-        self.classes = nn.Linear(HIDDEN, classes) if classes else None
+        self.classes = nn.Linear(HIDDEN, classes) if classes and names else None
         he_initialisation(self)
         nn.init.normal_(self.head.weight, 0.0, 0.02)  # small first logits: neither player starts as the winner
         if self.projection is not None:

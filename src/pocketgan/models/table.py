@@ -17,15 +17,16 @@ from pocketgan.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from pocketgan.models.dcgan_rotate import RotateDiscriminator, RotateGenerator
 from pocketgan.models.layers import Discriminator, Generator, Shape
 from pocketgan.models.mlp import MLPDiscriminator, MLPGenerator
-from pocketgan.models.pocket import PocketDiscriminator, PocketGenerator
+from pocketgan.models.pocket import PocketDiscriminator, PocketFreeGenerator, PocketGenerator
 
 
 class Pair(NamedTuple):
     """One row of the table: how to build the two networks, and which images they can make."""
 
-    generator: Callable[..., Generator]  # (latent_dim, shape), and the number of classes if conditional
-    discriminator: Callable[..., Discriminator]  # (shape), and the number of classes if conditional
+    generator: Callable[..., Generator]  # (latent_dim, shape), and the number of classes or clusters
+    discriminator: Callable[..., Discriminator]  # (shape), and the number of classes or clusters
     conditional: bool = False
+    clusters: bool = False  # it can learn with clusters of images in the place of classes
     names_classes: bool = False  # the discriminator gives class logits
     side_multiple: int = 1  # height and width must be multiples of this,
     side_exact: int | None = None  # or exactly this
@@ -40,7 +41,7 @@ PAIRS: dict[str, Pair] = {
     "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
     "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28, pixels="unit"),
     "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, names_classes=True, side_multiple=4),
-    "pocket-free":  Pair(PocketGenerator,                                                  PocketDiscriminator, side_multiple=4),
+    "pocket-free":  Pair(PocketFreeGenerator,                                              partial(PocketDiscriminator, names=False), clusters=True, side_multiple=4),
 }
 # fmt: on
 
@@ -98,15 +99,22 @@ def check_images(architecture: str, shape: Shape, classes: int) -> None:
 def build_generator(config: ModelConfig, shape: Shape, classes: int) -> Generator:
     """A generator with fresh weights, drawn from torch's global generator."""
     check_images(config.architecture, shape, classes)
-    pair = pair_of(config.architecture)
-    return pair.generator(config.latent_dim, shape, *([classes] if pair.conditional else []))
+    return pair_of(config.architecture).generator(config.latent_dim, shape, *_groups(config, classes))
 
 
 def build_discriminator(config: ModelConfig, shape: Shape, classes: int) -> Discriminator:
     """A discriminator with fresh weights, drawn from torch's global generator."""
     check_images(config.architecture, shape, classes)
+    return pair_of(config.architecture).discriminator(shape, *_groups(config, classes))
+
+
+def _groups(config: ModelConfig, classes: int) -> list[int]:
+    """How many classes, or clusters in their place, a pair is told of; nothing where it knows neither."""
     pair = pair_of(config.architecture)
-    return pair.discriminator(shape, *([classes] if pair.conditional else []))
+    if config.clusters and not pair.clusters:
+        able = ", ".join(name for name, row in PAIRS.items() if row.clusters)
+        raise UsageError(f"--clusters: {config.architecture} learns none; give 0, or a pair that does ({able})")
+    return [classes] if pair.conditional else [config.clusters] if config.clusters else []
 
 
 def build_pair(config: ModelConfig, shape: Shape, classes: int, seed: int) -> tuple[Generator, Discriminator]:

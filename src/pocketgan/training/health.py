@@ -21,6 +21,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.models.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.finite import Trouble
+from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState
 
 Policy = Literal["stop", "rollback", "warn"]
@@ -30,7 +31,7 @@ PATIENCE = 3  # an alarm needs this many more bad looks than good ones, so that 
 WARM_UP_STEPS = 600  # before which nothing is looked at
 WARM_UP_SHARE = 1 / 3  # of the budget, after which a generator that was never varied counts as collapsed
 IMAGES = 32  # fixed latents, and fixed real images
-GROUPS = 8  # classes among them, where the pair is conditional
+GROUPS = 8  # classes or clusters among them, where the pair knows any
 
 NEAR = 0.02  # two images are near-duplicates if their pixels differ by less than this share of the range (RMS)
 ACCURACY = 0.95  # share of pairs of a real and a fake image that a discriminator which has won tells apart,
@@ -76,9 +77,9 @@ class Watch:
         rows = torch.arange(0, len(data), max(1, len(data) // IMAGES))[:IMAGES]
         self.labels: Tensor | None = None
         self.groups = torch.zeros(len(rows), dtype=torch.int64)
-        if pair.conditional and data.labels is not None:
-            rows = _grouped_rows(data.labels)
-            self.labels = self.groups = data.labels[rows]
+        if (groups := groups_of(recipe, data)) is not None:
+            rows = _grouped_rows(groups)
+            self.labels = self.groups = groups[rows]
         self.real = data.images[rows]
         self.z = latents(recipe.seed, 0, len(rows), recipe.model.latent_dim)
         self.of_real = self._measured(self.real)

@@ -22,6 +22,7 @@ from pocketgan.objectives.config import ObjectiveConfig
 from pocketgan.objectives.losses import loss_of
 from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
+from pocketgan.training.groups import apportion, groups_of
 from pocketgan.training.state import TrainState, update_ema
 
 TICK_STEPS = 50  # steps between two milestones inside an epoch
@@ -39,7 +40,7 @@ class Milestone(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one step needs: real images in the pixel range, their labels if the pair is conditional, latents."""
+    """What one step needs: real images in the pixel range, their classes or clusters if the pair knows any, latents."""
 
     real: Tensor  # [B, C, H, W]
     labels: Tensor | None  # [B]
@@ -167,10 +168,14 @@ def train_steps(
     size = recipe.schedule.batch_size
     beta = ema_beta(size, recipe.schedule.ema_share * total) if state.ema is not None else 0.0
     bf16 = recipe.optimizer.precision == "bf16"
+    groups = groups_of(recipe, data)
+    if groups is not None:
+        apportion(state.generator, groups)
+        apportion(state.sampler, groups)
     state.generator.train()
     state.discriminator.train()
     while state.nimg < total:
-        batch = _next_batch(state, data, recipe, stream)
+        batch = _next_batch(state, data, groups, recipe, stream)
         factor = rate_factor(state.nimg, total, recipe.schedule.lr_hold)
         state.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
         state.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
@@ -194,7 +199,7 @@ def train_steps(
             yield Milestone(state.nimg, epoch, ended or finished, mean_d, mean_g, finished)
 
 
-def _next_batch(state: TrainState, data: ImageSet, recipe: Recipe, stream: BatchStream) -> Batch:
+def _next_batch(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe, stream: BatchStream) -> Batch:
     rows = stream.rows(state.nimg)
     images = data.images[rows]
     if recipe.data.rotate:
@@ -202,9 +207,7 @@ def _next_batch(state: TrainState, data: ImageSet, recipe: Recipe, stream: Batch
     real = to_floats(images.to(state.device), pair_of(recipe.model.architecture).pixels)
     if state.convolutional:
         real = real.contiguous(memory_format=torch.channels_last)
-    labels = None
-    if pair_of(recipe.model.architecture).conditional and data.labels is not None:
-        labels = data.labels[rows].to(state.device)
+    labels = None if groups is None else groups[rows].to(state.device)
 
     def draw(purpose: str) -> Tensor:
         random = generator(recipe.seed, purpose, state.nimg)

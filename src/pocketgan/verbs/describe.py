@@ -71,7 +71,8 @@ def model_layers(model: Model | Classifier) -> dict[str, list[Layer]]:
     images = torch.zeros(1, *model.shape)
     if isinstance(model, Classifier):
         return {"classifier": layer_table(model.network, images)}
-    labels = [torch.zeros(1, dtype=torch.int64)] if model.conditional else []
+    told = model.conditional or model.recipe.model.clusters > 0
+    labels = [torch.zeros(1, dtype=torch.int64)] if told else []
     tables = {"generator": layer_table(model.generator, torch.zeros(1, model.recipe.model.latent_dim), *labels)}
     if model.discriminator is not None:
         tables["discriminator"] = layer_table(model.discriminator, images, *labels)
@@ -93,7 +94,7 @@ def training_flops(recipe: Recipe, shape: Shape, classes: int) -> int:
     """Floating-point operations of one training step for each real image: products and sums of all passes."""
     size = recipe.schedule.batch_size
     state = new_state(recipe, shape, classes, torch.device("cpu"))
-    labels = torch.zeros(size, dtype=torch.int64) if classes else None
+    labels = torch.zeros(size, dtype=torch.int64)  # of classes, of clusters, or for pairs that look at neither
     latents = torch.zeros(size, recipe.model.latent_dim)
     fresh = torch.zeros_like(latents) if recipe.objective.fresh_latents else latents
     batch = Batch(torch.zeros(size, *shape), labels, latents, fresh)

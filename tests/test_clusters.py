@@ -1,0 +1,82 @@
+"""Clusters of images, and the generator that chooses among them by the first number of z."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy.cluster.vq import kmeans2
+
+from pocketgan.core.errors import UsageError
+from pocketgan.data.clusters import clusters
+from pocketgan.data.image_set import ImageSet
+from pocketgan.data.mnist import mnist
+from pocketgan.models.config import ModelConfig
+from pocketgan.models.pocket import PocketFreeGenerator
+from pocketgan.models.table import build_generator, build_pair
+from pocketgan.recipes import gan_recipe
+from pocketgan.training.groups import groups_of
+
+
+@pytest.fixture(scope="module")
+def digits() -> ImageSet:
+    return mnist("fit").rows(torch.arange(3000))
+
+
+def inertia(images: torch.Tensor, labels: torch.Tensor) -> float:
+    """The mean squared distance of pictures to the mean of their cluster."""
+    pixels = images.flatten(1).double()
+    return sum(float((pixels[labels == k] - pixels[labels == k].mean(0)).square().sum()) for k in labels.unique())
+
+
+def test_clusters_are_as_tight_as_scipys(digits: ImageSet) -> None:
+    own = clusters(digits.images, 20, seed=0)
+    _, theirs = kmeans2(digits.images.flatten(1).double().numpy(), 20, iter=30, minit="++", seed=0)
+    assert inertia(digits.images, own) < 1.03 * inertia(digits.images, torch.from_numpy(theirs).long())
+
+
+def test_clusters_are_found_again_and_neighbours_look_alike(digits: ImageSet) -> None:
+    found = clusters(digits.images, 30, seed=1)
+    assert torch.equal(found, clusters(digits.images, 30, seed=1))
+    assert not torch.equal(found, clusters(digits.images, 30, seed=2))
+    means = torch.stack([digits.images[found == k].double().mean(0).flatten() for k in range(30)])
+    steps = (means[1:] - means[:-1]).norm(dim=1).mean()
+    assert steps < 0.8 * torch.cdist(means, means).sum() / (30 * 29)
+
+
+def test_few_images_leave_clusters_empty() -> None:
+    images = torch.zeros(5, 1, 12, 12, dtype=torch.uint8)
+    images[3:] = 200
+    found = clusters(images, 8, seed=0)
+    assert len(found[:3].unique()) == len(found[3:].unique()) == 1
+    assert found[0] != found[3]
+
+
+def test_latents_choose_clusters_as_often_as_they_come() -> None:
+    generator = PocketFreeGenerator(8, (1, 12, 12), 4)
+    generator.apportion(torch.tensor([100, 0, 300, 600]))
+    z = torch.randn(40_000, 8, generator=torch.Generator().manual_seed(0))
+    shares = torch.bincount(generator.cluster(z), minlength=4) / len(z)
+    assert shares.tolist() == pytest.approx([0.1, 0, 0.3, 0.6], abs=0.01)
+    generator.eval()
+    z = z[:50]
+    assert torch.equal(generator(z), generator(z, generator.cluster(z)))
+    other = z.clone()
+    other[:, 0] = -9.5  # the first cluster, and nothing else of it is seen
+    assert torch.equal(generator(other), generator(z, torch.zeros(50, dtype=torch.int64)))
+
+
+def test_a_pair_without_labels_is_told_clusters(digits: ImageSet) -> None:
+    found = groups_of(gan_recipe("pocket-free", {"clusters": 6}), digits)
+    assert found is not None
+    assert found.unique().tolist() == list(range(6))
+    assert groups_of(gan_recipe("pocket-free", {"clusters": 0}), digits) is None
+    assert groups_of(gan_recipe("pocket"), digits) is digits.labels
+
+
+def test_clusters_are_refused_where_none_are_learned() -> None:
+    with pytest.raises(UsageError, match=r"--clusters: dcgan learns none; give 0, or a pair that does \(pocket-free\)"):
+        build_generator(ModelConfig(architecture="dcgan", clusters=3), (1, 28, 28), 10)
+    names = [
+        name for name, _ in build_pair(ModelConfig(architecture="pocket-free"), (1, 28, 28), 0, 0)[0].named_buffers()
+    ]
+    assert "edges" not in names
