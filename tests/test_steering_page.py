@@ -134,7 +134,7 @@ def test_the_judge_s_figures_come_by_the_command_that_the_page_names(run: Path, 
         assert figures.hit == pytest.approx(sum(one.hit for one in figures.classes) / 10)
         assert figures.worst == min(one.hit for one in figures.classes)
         assert f"{figures.hit:.2%}" in after.text
-        assert f"| {method} | {figures.hit:.2%} |" in (tmp_path / "table.md").read_text()
+        assert f"| {method} | {figures.count:,} | {figures.hit:.2%} |" in (tmp_path / "table.md").read_text()
     assert after.source.count("What the judge reads, class by class") == len(FEW)
 
 
@@ -143,6 +143,10 @@ def test_a_new_fit_forgets_what_was_measured_of_the_old_one(folder: Path, tmp_pa
     with pytest.raises(SystemExit):
         main(["bench", "steering", str(folder), "--out", str(tmp_path / "table.md"), *words])
     assert read_figures(folder, "lcp") is not None
+    times = {path: path.stat().st_mtime_ns for path in folder.rglob(MEASURED)}
+    with pytest.raises(SystemExit):
+        main(["bench", "steering", str(folder), "--out", str(tmp_path / "table.md"), *words])
+    assert times == {path: path.stat().st_mtime_ns for path in folder.rglob(MEASURED)}  # it had nothing left to measure
     fit(folder, ["lcp"], latents=4000, steps=5, quiet=True)
     assert read_figures(folder, "lcp") is None
     assert read_figures(folder, "bank") is not None

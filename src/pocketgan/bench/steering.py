@@ -25,7 +25,7 @@ from pocketgan.model import Model
 from pocketgan.report import renew_steering
 from pocketgan.scorecard.yardstick import Part
 from pocketgan.steer.granting import NEEDS_GUIDE
-from pocketgan.steer.measured import ClassFigures, Figures, save_figures
+from pocketgan.steer.measured import ClassFigures, Figures, read_figures, save_figures
 from pocketgan.steer.stored import Facts, Fitted
 from pocketgan.steer.table import METHODS
 
@@ -88,7 +88,8 @@ def steering_results(
     """Fit every method to every generator, measure it, and write the tables as Markdown with a grid for each.
 
     A fit that lies in a model's folder and was made with the same latents, steps and seed is measured as it is; its
-    figures are kept beside it, and the model's steering page tells them. Other fits are not kept.
+    figures are kept beside it, so that a command that was stopped goes on, and the model's steering page tells them.
+    Other fits are not kept.
 
     Parameters
     ----------
@@ -141,20 +142,28 @@ def _one_model(
         else:
             with display.bar(f"{name}: {method}", 1.0) as bar:
                 fitted = model.steer.fit(method, **budget._asdict(), watch=bar.update)
-        wanted = max(1, count // 10) if method in NEEDS_GUIDE else count
-        counts = {label: min(wanted, fitted.facts.kept[label]) for label in fitted.facts.made}
-        drawn = _draw(model, judge, method, counts, budget.seed + 1)
-        bank = bank or drawn
-        again = _draw(model, judge, method, counts, budget.seed + 2, checked=True)
-        found.append(_measure(name, model, fitted, judge, real, drawn, again, bank.like(drawn)))
-        write_bytes(grids / f"{name}-{method}.png", to_png(_grid(drawn)))
-        display.line(f"{name} {method}: {found[-1].hit:.2%} hits, worst class {found[-1].worst:.2%}")
-    own = [figures for figures in found if figures.method in kept]
-    if home is not None and own:
-        for figures in own:
-            save_figures(home, figures)
+        counts, picture = _counts(fitted, count), grids / f"{name}-{method}.png"
+        known = read_figures(home, method) if home is not None and method in kept else None
+        if known is None or (known.judge, known.count) != (judge.version, sum(counts.values())) or not picture.exists():
+            if bank is None:
+                bank = _draw(model, judge, FIRST, _counts(model.steer.fitted(FIRST), count), budget.seed + 1)
+            drawn = bank if method == FIRST else _draw(model, judge, method, counts, budget.seed + 1)
+            again = _draw(model, judge, method, counts, budget.seed + 2, checked=True)
+            known = _measure(name, model, fitted, judge, real, drawn, again, bank.like(drawn))
+            write_bytes(picture, to_png(_grid(drawn)))
+            if home is not None and method in kept:
+                save_figures(home, known)
+        found.append(known)
+        display.line(f"{name} {method}: {known.hit:.2%} hits, worst class {known.worst:.2%}")
+    if home is not None and kept:
         display.line(f"the page with these figures: {renew_steering(home)}")
     return found
+
+
+def _counts(fitted: Fitted, count: int) -> dict[int, int]:
+    """How many images of each class that is made are measured, `count` of each being asked for."""
+    wanted = max(1, count // 10) if fitted.facts.method in NEEDS_GUIDE else count
+    return {label: min(wanted, fitted.facts.kept[label]) for label in fitted.facts.made}
 
 
 def _draw(
