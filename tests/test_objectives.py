@@ -157,7 +157,7 @@ def test_the_table_tells_which_pairs_name_classes(name: str) -> None:
     ("name", "options", "word"),
     [
         ("mlp", {"class_weight": 0.1}, "names no classes"),
-        ("pocket-free", {"class_weight": 0.1}, "names no classes"),
+        ("pocket-free", {"clusters": 0}, "without --clusters pocket-free has nothing to name; give 0"),
         ("dcgan", {"r1": 0.1}, "alternating"),
         ("pocket", {"updates": "simultaneous"}, "alternating"),
         ("mlp", {"loss": "relativstic"}, "did you mean 'relativistic'"),

@@ -89,12 +89,11 @@ _GANS: list[tuple[Recipe, str]] = [
      "both follow the budget. Fakes carry the labels of the real batch. Products are in bf16 where the processor has it."),
     (_gan("pocket-free",
         model={"architecture": "pocket-free", "latent_dim": 64, "clusters": 64},
-        objective={"loss": "relativistic", "r1": 0.1, "r1_every": 8},
+        objective={"loss": "relativistic", "r1": 0.1, "r1_every": 8, "class_weight": 0.2},
         optimizer={"lr_g": 2e-3, "lr_d": 2e-3, "beta1": 0.0, "beta2": 0.99, "precision": "auto"},
-        schedule={"batch_size": 128, "epochs": 8, "lr_hold": 0.5, "ema_share": 0.06}),
+        schedule={"batch_size": 128, "epochs": 28, "lr_hold": 0.2, "ema_share": 0.06}),
      "The default without labels: 64 clusters of images that look alike, found by k-means before the training, take the "
-     "place of classes inside, so that rare kinds of images are learned too. From outside it is unconditional: the first "
-     "number of z chooses the cluster."),
+     "place of classes inside. From outside it is unconditional: the first number of z chooses the cluster."),
     (_gan("mlp",
         model={"architecture": "mlp", "latent_dim": 100},
         objective={"fresh_latents": True},

@@ -94,10 +94,10 @@ class PocketFreeGenerator(PocketGenerator):
 
 class PocketDiscriminator(Discriminator):
     """2x2 pixels folded -> conv 3x3 32 -> conv 4x4 stride 2 64 -> 256 hidden units -> a logit, with classes also a
-    projection (Miyato & Koyama 2018) and, if it `names` them, class logits (Odena et al. 2017). No BatchNorm, so that
-    each image stands alone and gradient penalties mean something."""
+    projection (Miyato & Koyama 2018) and class logits (Odena et al. 2017). No BatchNorm, so that each image stands
+    alone and gradient penalties mean something."""
 
-    def __init__(self, shape: Shape, classes: int = 0, *, names: bool = True) -> None:
+    def __init__(self, shape: Shape, classes: int = 0) -> None:
         super().__init__()
         channels, height, width = shape
         self.first = nn.Conv2d(4 * channels, WIDTH // 2, 3, padding=1)
@@ -105,7 +105,7 @@ class PocketDiscriminator(Discriminator):
         self.dense = nn.Linear(WIDTH * (height // 4) * (width // 4), HIDDEN)
         self.head = nn.Linear(HIDDEN, 1)
         self.projection = nn.Embedding(classes, HIDDEN) if classes else None
-        self.classes = nn.Linear(HIDDEN, classes) if classes and names else None
+        self.classes = nn.Linear(HIDDEN, classes) if classes else None
         he_initialisation(self)
         nn.init.normal_(self.head.weight, 0.0, 0.02)  # small first logits: neither player starts as the winner
         if self.projection is not None:

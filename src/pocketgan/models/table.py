@@ -27,7 +27,7 @@ class Pair(NamedTuple):
     discriminator: Callable[..., Discriminator]  # (shape), and the number of classes or clusters
     conditional: bool = False
     clusters: bool = False  # it can learn with clusters of images in the place of classes
-    names_classes: bool = False  # the discriminator gives class logits
+    names_classes: bool = False  # the discriminator gives logits of classes, or of clusters in their place
     side_multiple: int = 1  # height and width must be multiples of this,
     side_exact: int | None = None  # or exactly this
     pixels: PixelRange = "signed"  # the range in which both networks see images
@@ -41,7 +41,7 @@ PAIRS: dict[str, Pair] = {
     "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
     "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28, pixels="unit"),
     "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, names_classes=True, side_multiple=4),
-    "pocket-free":  Pair(PocketFreeGenerator,                                              partial(PocketDiscriminator, names=False), clusters=True, side_multiple=4),
+    "pocket-free":  Pair(PocketFreeGenerator,                                              PocketDiscriminator, names_classes=True, clusters=True, side_multiple=4),
 }
 # fmt: on
 

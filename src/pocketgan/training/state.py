@@ -54,7 +54,10 @@ def check_objective(recipe: Recipe) -> None:
     """
     loss_of(recipe.objective.loss)
     architecture = recipe.model.architecture
-    if recipe.objective.class_weight and not pair_of(architecture).names_classes:
+    pair = pair_of(architecture)
+    if recipe.objective.class_weight and pair.clusters and not recipe.model.clusters:
+        raise UsageError(f"--class-weight: without --clusters {architecture} has nothing to name; give 0")
+    if recipe.objective.class_weight and not pair.names_classes:
         able = ", ".join(name for name, pair in PAIRS.items() if pair.names_classes)
         raise UsageError(f"--class-weight: {architecture} names no classes; give 0, or a pair that does ({able})")
 
