@@ -60,5 +60,5 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         raise SystemExit(1) from None
     except (Exception, KeyboardInterrupt, Terminated) as error:
-        names = {name for commands in (app, *GROUPS) for name in commands}
-        errors.fail(*errors.ending(error, words, names), debug=debug)
+        commands = {*app, *(f"{group.name[0]} {name}" for group in GROUPS for name in group)}
+        errors.fail(*errors.ending(error, words, commands), debug=debug)

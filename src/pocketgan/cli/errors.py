@@ -27,7 +27,7 @@ def ending(error: BaseException, words: list[str], commands: Container[str]) -> 
     words
         The command line, without the program's name.
     commands
-        The names of all commands.
+        The names of all commands, such as ``train`` and ``bench keep``.
     """
     if isinstance(error, CycloptsError):
         return _misread(words, str(error), commands), 2
@@ -58,8 +58,8 @@ def _misread(words: list[str], message: str, commands: Container[str]) -> str:
     if dotted is not None:
         return f"{dotted.partition('=')[0]}: leave the section out and write --{dotted.partition('.')[2]}"
     message = re.sub(r"(?<!\.)\.$", "", message.strip()).replace("Unused Tokens:", "too many words:")
-    verb = [word for word in words[:2] if word in commands and not word.startswith("-")]
-    return f"{message}; see {' '.join(['pocketgan', *verb, '--help'])}"
+    verbs = [verb for verb in (" ".join(words[:2]), *words[:1], "") if verb in commands and not verb.startswith("-")]
+    return f"{message}; see {' '.join(['pocketgan', *verbs[:1], '--help'])}"
 
 
 def _stopped(words: list[str]) -> str:
