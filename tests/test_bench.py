@@ -24,6 +24,7 @@ from pocketgan.model import Model
 from pocketgan.models.table import pair_of
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
 from pocketgan.saved import SHIPPED
+from pocketgan.training.groups import groups_of
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_the_classroom_loop_trains_every_preset(name: str, digits: ImageSet) -> 
 @pytest.mark.parametrize("name", ["pocket", "dcgan-rotate"])
 def test_the_classroom_sees_images_in_the_recipes_range(name: str, digits: ImageSet) -> None:
     recipe = gan_recipe(name, {"rotate": 0})
-    image, label = Digits(digits, recipe)[3]
+    image, label = Digits(digits, recipe, groups_of(recipe, digits))[3]
     assert torch.allclose(image, to_floats(digits.images[3], pair_of(name).pixels), atol=1e-6)
     assert digits.labels is not None
     assert label == (digits.labels[3] if pair_of(name).conditional else 0)

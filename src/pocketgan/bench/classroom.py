@@ -22,15 +22,15 @@ from pocketgan.models.table import build_pair, pair_of
 from pocketgan.objectives.losses import loss_of
 from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
-from pocketgan.training.groups import apportion, groups_of
+from pocketgan.training.groups import groups_of
 from pocketgan.training.loop import HALF
 
 
 class Digits(Dataset[tuple[Tensor, int]]):
     """Images turned to floats one by one, as `ToTensor` and `Normalize` do it."""
 
-    def __init__(self, data: ImageSet, recipe: Recipe) -> None:
-        self.data, self.groups, self.degrees = data, groups_of(recipe, data), recipe.data.rotate
+    def __init__(self, data: ImageSet, recipe: Recipe, groups: Tensor | None) -> None:
+        self.data, self.groups, self.degrees = data, groups, recipe.data.rotate
         self.signed = pair_of(recipe.model.architecture).pixels == "signed"
 
     def __len__(self) -> int:
@@ -78,11 +78,8 @@ class Classroom:
         """Train to the end of the recipe's budget, yielding after each step how many images were shown so far."""
         recipe, objective, loss = self.recipe, self.recipe.objective, loss_of(self.recipe.objective.loss)
         generator, discriminator, size = self.generator, self.discriminator, recipe.schedule.batch_size
-        digits = Digits(self.data, recipe)
-        loader = DataLoader(digits, batch_size=size, shuffle=True, drop_last=True)
-        if digits.groups is not None:
-            for network in (generator, self.average):
-                apportion(network, digits.groups)
+        groups = groups_of(recipe, self.data, generator, self.average)
+        loader = DataLoader(Digits(self.data, recipe, groups), batch_size=size, shuffle=True, drop_last=True)
         total = recipe.schedule.total_nimg(len(self.data))
         beta = ema_beta(size, recipe.schedule.ema_share * total) if recipe.schedule.ema_share else 0.0
         shown = 0
@@ -91,7 +88,7 @@ class Classroom:
                 factor = rate_factor(shown, total, recipe.schedule.lr_hold)
                 self.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
                 self.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
-                labels = None if digits.groups is None else classes
+                labels = None if groups is None else classes
                 fake = generator(_latents(recipe, len(real)), labels)
                 on_real, on_fake = discriminator(real, labels), discriminator(fake.detach(), labels)
                 real_part, fake_part = loss.discriminator(on_real.logits, on_fake.logits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -12,11 +14,18 @@ COMPONENTS = 50
 ROUNDS = 30
 
 
-def clusters(images: Tensor, count: int, seed: int) -> Tensor:
-    """The cluster of each image: k-means in the pixels' first principal components.
+class Clusters(NamedTuple):
+    """Which cluster each image is in, int64 ``[N]``, and the clusters' centres, float64 ``[K, D]``: coordinates in the
+    principal components of the pixels, the first of them first."""
 
-    Lloyd's algorithm from k-means++ (Arthur & Vassilvitskii 2007). Clusters with neighbouring numbers look alike:
-    each is followed by the nearest of those that are left.
+    members: Tensor
+    centres: Tensor
+
+
+def clusters(images: Tensor, count: int, seed: int) -> Clusters:
+    """Images that look alike: k-means in the pixels' first principal components.
+
+    Lloyd's algorithm from k-means++ (Arthur & Vassilvitskii 2007).
 
     Parameters
     ----------
@@ -26,11 +35,6 @@ def clusters(images: Tensor, count: int, seed: int) -> Tensor:
         Of clusters; some stay empty where there are fewer different images.
     seed
         Decides which images are looked at, and where k-means begins.
-
-    Returns
-    -------
-    Tensor
-        int64 ``[N]`` from 0 to `count` - 1.
     """
     random = generator(seed, "clusters")
     rows = torch.randperm(len(images), generator=random)[:SEEN]
@@ -42,17 +46,16 @@ def clusters(images: Tensor, count: int, seed: int) -> Tensor:
         members = torch.bincount(nearest, minlength=count)
         sums = torch.zeros_like(centres).index_add_(0, nearest, seen)
         centres = torch.where((members > 0)[:, None], sums / members.clamp(min=1)[:, None], centres)
-    centres = centres[_tour(centres)]
     parts = [torch.cdist(_projected(part, mean, components), centres).argmin(1) for part in images.split(SEEN)]
-    return torch.cat(parts)
+    return Clusters(torch.cat(parts), centres)
 
 
 def _principal(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean picture and the directions in which pictures differ most, float64 ``[P]`` and ``[P, <=COMPONENTS]``."""
+    """The mean picture and the directions in which pictures differ most, float64 ``[P]`` and ``[P, D]``."""
     pixels = images.flatten(1).double()
     mean = pixels.mean(0)
     _, directions = torch.linalg.eigh((pixels - mean).T @ (pixels - mean))
-    return mean, directions[:, -COMPONENTS:]
+    return mean, directions.flip(1)[:, :COMPONENTS]
 
 
 def _projected(images: Tensor, mean: Tensor, components: Tensor) -> Tensor:
@@ -67,13 +70,3 @@ def _begin(points: Tensor, count: int, random: torch.Generator) -> Tensor:
         weights = distance if distance.any() else torch.ones_like(distance)
         centres = torch.cat([centres, points[torch.multinomial(weights, 1, generator=random)]])
     return centres
-
-
-def _tour(centres: Tensor) -> list[int]:
-    """An order of the centres: from the first on, always to the nearest that is left."""
-    distance = torch.cdist(centres, centres)
-    order, left = [0], set(range(1, len(centres)))
-    while left:
-        order.append(min(left, key=lambda one: float(distance[order[-1], one])))
-        left.remove(order[-1])
-    return order

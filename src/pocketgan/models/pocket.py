@@ -12,11 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pocketgan.core.latents import latents
 from pocketgan.models.layers import Critique, Discriminator, Generator, Shape, he_initialisation
 
 WIDTH = 64  # channels at a quarter of the side; half of them at half the side
 EMBEDDING = 64  # length of a class's embedding in the generator
 HIDDEN = 256  # units before the discriminator's last layer
+CHOOSING = 16  # numbers of z that choose the cluster, where there are clusters
+SHARED, STEPS = 50_000, 200  # latents that are shared out among the clusters, and steps of that
 
 
 class Residual(nn.Module):
@@ -65,30 +68,54 @@ class PocketGenerator(Generator):
 
 class PocketFreeGenerator(PocketGenerator):
     """The same for images without labels; clusters of look-alike images take the place of classes (Liu et al. 2020,
-    "Diverse image generation via self-conditioned GANs"). From outside it is unconditional: the first number of z, and
-    only the cluster, is chosen by where in its normal distribution it falls, so that clusters come as often as among
-    the real images."""
+    "Diverse image generation via self-conditioned GANs"). From outside it is unconditional: the first numbers of z
+    choose the cluster, and do nothing else. A cluster's latents are those that its centre, moved by an offset, points
+    to most; offsets are such that clusters come as often as among the real images."""
 
-    edges: Tensor  # [clusters - 1]: where in z's first number one cluster ends and the next begins
+    anchors: Tensor  # [clusters, CHOOSING]
+    offsets: Tensor  # [clusters]
 
     def __init__(self, latent_dim: int, shape: Shape, clusters: int = 0) -> None:
         super().__init__(latent_dim, shape, clusters)
         if clusters:
-            self.register_buffer("edges", torch.zeros(clusters - 1))
+            self.choosing = min(CHOOSING, latent_dim)
+            self.register_buffer("anchors", torch.zeros(clusters, self.choosing))
+            self.register_buffer("offsets", torch.zeros(clusters))
 
-    def apportion(self, counts: Tensor) -> None:
-        """Give each cluster the share of latents that it has of the real images, int64 ``[clusters]``."""
-        shares = counts.double().cumsum(0) / counts.sum()
-        self.edges.copy_(torch.special.ndtri(shares[:-1]).clamp(-9.0, 9.0))
+    def apportion(self, centres: Tensor, counts: Tensor) -> None:
+        """Share the latents out.
+
+        The offsets solve semi-discrete optimal transport from z to the centres (Aurenhammer et al. 1998), by gradient
+        ascent on a fixed sample of latents.
+
+        Parameters
+        ----------
+        centres
+            float64 ``[clusters, D]``, the most telling coordinates first.
+        counts
+            int64 ``[clusters]``: real images in each.
+        """
+        shares = counts.double() / counts.sum()
+        anchors = torch.zeros(len(centres), self.choosing, dtype=torch.float64)
+        width = min(centres.shape[1], self.choosing)
+        centred = centres[:, :width] - shares @ centres[:, :width]
+        anchors[:, :width] = centred / (shares @ centred.square()).sqrt().clamp(min=1e-9)
+        z = latents(0, 0, SHARED, self.choosing).double()
+        pull, offsets = z @ anchors.T, torch.where(shares > 0, 0.0, -1e4).double()
+        for step in range(STEPS):
+            chosen = torch.bincount((pull + offsets).argmax(1), minlength=len(shares)) / SHARED
+            offsets = offsets + 8.0 * (1 - step / STEPS) * (shares - chosen)
+        self.anchors.copy_(anchors)
+        self.offsets.copy_(offsets)
 
     def cluster(self, z: Tensor) -> Tensor:
         """The cluster that each latent chooses, int64 ``[B]``."""
-        return torch.bucketize(z[:, 0].contiguous(), self.edges)
+        return (z[:, : self.choosing] @ self.anchors.T + self.offsets).argmax(1)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         if self.embedding is not None:
             y = self.cluster(z) if y is None else y
-            z = F.pad(z[:, 1:], (1, 0))
+            z = F.pad(z[:, self.choosing :], (self.choosing, 0))
         return super().forward(z, y)
 
 

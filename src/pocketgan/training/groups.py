@@ -13,19 +13,18 @@ from pocketgan.models.table import pair_of
 from pocketgan.recipes import Recipe
 
 
-def groups_of(recipe: Recipe, data: ImageSet) -> Tensor | None:
+def groups_of(recipe: Recipe, data: ImageSet, *generators: Generator) -> Tensor | None:
     """The class or cluster of each image, int64 ``[N]``; None for a pair that knows neither.
 
-    Clusters are a function of the images and the recipe's seed, so a resumed run finds them again.
+    Clusters are a function of the images and the recipe's seed, so a resumed run finds them again. The `generators`
+    (a generator and its average) learn to choose them as often as they come.
     """
     if pair_of(recipe.model.architecture).conditional:
         return data.labels
-    if recipe.model.clusters:
-        return clusters(data.images, recipe.model.clusters, recipe.seed)
-    return None
-
-
-def apportion(generator: Generator, groups: Tensor) -> None:
-    """Let a generator that has clusters choose each as often as it comes among the real images."""
-    if isinstance(generator, PocketFreeGenerator) and generator.embedding is not None:
-        generator.apportion(torch.bincount(groups, minlength=generator.embedding.num_embeddings))
+    if not recipe.model.clusters:
+        return None
+    members, centres = clusters(data.images, recipe.model.clusters, recipe.seed)
+    for generator in generators:
+        assert isinstance(generator, PocketFreeGenerator), "the table names no other pair that learns with clusters"
+        generator.apportion(centres, torch.bincount(members, minlength=len(centres)))
+    return members

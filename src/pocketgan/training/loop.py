@@ -22,7 +22,7 @@ from pocketgan.objectives.config import ObjectiveConfig
 from pocketgan.objectives.losses import loss_of
 from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
-from pocketgan.training.groups import apportion, groups_of
+from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState, update_ema
 
 TICK_STEPS = 50  # steps between two milestones inside an epoch
@@ -168,10 +168,7 @@ def train_steps(
     size = recipe.schedule.batch_size
     beta = ema_beta(size, recipe.schedule.ema_share * total) if state.ema is not None else 0.0
     bf16 = recipe.optimizer.precision == "bf16"
-    groups = groups_of(recipe, data)
-    if groups is not None:
-        apportion(state.generator, groups)
-        apportion(state.sampler, groups)
+    groups = groups_of(recipe, data, state.generator, state.sampler)
     state.generator.train()
     state.discriminator.train()
     while state.nimg < total:
