@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
-from pocketgan.data.clusters import clusters
+from pocketgan.data.clusters import Clusters, clusters
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.layers import Generator
 from pocketgan.models.pocket import PocketFreeGenerator
@@ -23,8 +25,14 @@ def groups_of(recipe: Recipe, data: ImageSet, *generators: Generator) -> Tensor 
         return data.labels
     if not recipe.model.clusters:
         return None
-    members, centres = clusters(data.images, recipe.model.clusters, recipe.seed)
+    members, centres = _clusters_of(data, recipe.model.clusters, recipe.seed)
     for generator in generators:
         assert isinstance(generator, PocketFreeGenerator), "the table names no other pair that learns with clusters"
         generator.apportion(centres, torch.bincount(members, minlength=len(centres)))
     return members
+
+
+@lru_cache(maxsize=1)
+def _clusters_of(data: ImageSet, count: int, seed: int) -> Clusters:
+    """As `clusters`; a training asks twice, for itself and for the health watch."""
+    return clusters(data.images, count, seed)
