@@ -35,7 +35,7 @@ class Cost(NamedTuple):
 # fmt: off
 COSTS: dict[str, Cost] = {
     "pocket":       Cost(  513_444, 842_475,  80.3,  3_800),
-    "pocket-free":  Cost(  516_900, 870_177,  80.5,  3_800),
+    "pocket-free":  Cost(  516_900, 870_177,  80.5,  3_530),
     "mlp":          Cost(  227_344, 226_761,   4.6, 29_000),
     "mlp-bn":       Cost(1_489_936, 533_505,  15.8, 10_000),
     "dcgan":        Cost(2_318_209, 212_865, 472.4,    790),
