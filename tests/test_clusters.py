@@ -1,4 +1,4 @@
-"""Clusters of images, and the generator that chooses among them by the first number of z."""
+"""Clusters of images, and the generator that chooses among them by the first numbers of z."""
 
 from __future__ import annotations
 

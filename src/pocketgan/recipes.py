@@ -93,7 +93,7 @@ _GANS: list[tuple[Recipe, str]] = [
         optimizer={"lr_g": 2e-3, "lr_d": 2e-3, "beta1": 0.0, "beta2": 0.99, "precision": "auto"},
         schedule={"batch_size": 128, "epochs": 28, "lr_hold": 0.2, "ema_share": 0.06}),
      "The default without labels: 64 clusters of images that look alike, found by k-means before the training, take the "
-     "place of classes inside. From outside it is unconditional: the first number of z chooses the cluster."),
+     "place of classes inside. From outside it is unconditional: the first 16 numbers of z choose the cluster."),
     (_gan("mlp",
         model={"architecture": "mlp", "latent_dim": 100},
         objective={"fresh_latents": True},
