@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.files import alone_in
+from pocketgan.core.files import alone_in, refuse_existing
 from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
 from pocketgan.objectives.config import ObjectiveConfig
 from pocketgan.objectives.losses import LOSSES
-from pocketgan.recipes import GAN_PRESETS, Recipe, gan_recipe
+from pocketgan.recipes import GAN_PRESETS, Recipe, gan_recipe, write_recipe
 from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpoint
 from pocketgan.training.events import append_event, cut_events, read_events
 from pocketgan.training.goodness import Goodness
@@ -276,6 +276,21 @@ def test_a_run_in_use_is_refused(tmp_path: Path) -> None:
     shutil.rmtree(run / "model")
     with alone_in(run), pytest.raises(UsageError, match="in use"):
         train("mlp", out=run, nimg=100, quiet=True)
+
+
+def test_a_run_that_another_process_begins_meanwhile_is_that_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look for a recipe and the look at the folder, another start may write the recipe."""
+    run = tmp_path / "run"
+    recipe = gan_recipe("mlp", {"nimg": 100})
+
+    def begun_meanwhile(folder: Path) -> None:
+        write_recipe(recipe, folder / "recipe.toml")
+        refuse_existing(folder)
+
+    monkeypatch.setattr("pocketgan.verbs.train.refuse_existing", begun_meanwhile)
+    assert train(recipe, out=run, quiet=True).facts["nimg"] == 100
 
 
 @pytest.mark.catches("litter left")

@@ -144,8 +144,12 @@ def _is_complete(run: Path) -> bool:
 def _open_run(run: Path, wanted: Recipe, data: ImageSet) -> Recipe | None:
     """The recipe stored in `run` if it is the wanted one on the same images; None where there is no run yet."""
     if not (run / "recipe.toml").is_file():
-        refuse_existing(run)
-        return None
+        try:
+            refuse_existing(run)
+            return None
+        except UsageError:
+            if not (run / "recipe.toml").is_file():  # else another process began this run in between
+                raise
     stored = read_recipe(Recipe, run / "recipe.toml")
     if wanted.schedule.minutes is not None and wanted.schedule.nimg is None:
         wanted = _changed(wanted, "schedule", nimg=stored.schedule.nimg)  # what the same minutes became
