@@ -9,8 +9,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -27,11 +29,11 @@ from pocketgan.training.loop import HALF
 
 
 class Digits(Dataset[tuple[Tensor, int]]):
-    """Images turned to floats one by one, as `ToTensor` and `Normalize` do it."""
+    """Grey images one by one, by the steps of torchvision's `MNIST`, `ToTensor` and `Normalize`."""
 
     def __init__(self, data: ImageSet, recipe: Recipe, groups: Tensor | None) -> None:
         self.data, self.groups, self.degrees = data, groups, recipe.data.rotate
-        self.signed = pair_of(recipe.model.architecture).pixels == "signed"
+        self.normalised = pair_of(recipe.model.architecture).pixels == "signed"
 
     def __len__(self) -> int:
         return len(self.data)
@@ -40,10 +42,22 @@ class Digits(Dataset[tuple[Tensor, int]]):
         image = self.data.images[row]
         if self.degrees:
             image = rotate(image[None], self.degrees, torch.default_generator)[0]
-        floats = image.float().div(255)
-        if self.signed:
-            floats = (floats - 0.5) / 0.5
+        floats = _to_tensor(Image.fromarray(image[0].numpy()))
+        if self.normalised:
+            floats = _normalise(floats, [0.5], [0.5])
         return floats, 0 if self.groups is None else int(self.groups[row])
+
+
+def _to_tensor(picture: Image.Image) -> Tensor:
+    bytes_ = torch.from_numpy(np.array(picture, np.uint8, copy=True)).view(picture.height, picture.width, 1)
+    return bytes_.permute(2, 0, 1).contiguous().to(torch.get_default_dtype()).div(255)
+
+
+def _normalise(floats: Tensor, mean: list[float], deviation: list[float]) -> Tensor:
+    floats = floats.clone()
+    means, deviations = torch.as_tensor(mean), torch.as_tensor(deviation)
+    assert not (deviations == 0).any()
+    return floats.sub_(means.view(-1, 1, 1)).div_(deviations.view(-1, 1, 1))
 
 
 class Classroom:
