@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from pocketgan.core.errors import UsageError
+from pocketgan.models.config import ModelConfig
 from pocketgan.models.layers import Dropout, parameter_count
-from pocketgan.models.table import CLASSIFIERS, PAIRS, build_classifier, build_pair, check_images
+from pocketgan.models.table import CLASSIFIERS, PAIRS, build_classifier, build_pair, check_model
 from pocketgan.recipes import GAN_PRESETS
 from pocketgan.verbs.describe import layer_table, training_flops
 from pocketgan.verbs.listing import CLASSIFIER_PARAMETERS, COSTS
@@ -133,20 +134,36 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "shape", "classes", "word"),
+    ("architecture", "options", "shape", "classes", "word"),
     [
-        ("dcgan-rotate", (1, 32, 32), 0, "28x28"),
-        ("pocket", (1, 30, 30), 10, "multiples of 4"),
-        ("pocket", (1, 28, 28), 0, "labels"),
-        ("mlp", (1, 6, 6), 0, "8 to 64"),
-        ("dcgna", (1, 28, 28), 0, "did you mean 'dcgan'"),
+        ("dcgan-rotate", {}, (1, 32, 32), 0, "28x28"),
+        ("pocket", {}, (1, 30, 30), 10, "multiples of 4"),
+        ("pocket", {}, (1, 28, 28), 0, "labels"),
+        ("mlp", {}, (1, 6, 6), 0, "8 to 64"),
+        ("dcgna", {}, (1, 28, 28), 0, "did you mean 'dcgan'"),
+        ("dcgan", {"clusters": 3}, (1, 28, 28), 10, r"--clusters: .* a pair that does \(pocket-free\)"),
+        ("mlp", {"width": 96}, (1, 28, 28), 10, r"--width: .* a pair that has more \(pocket, pocket-free\)"),
     ],
 )
-def test_images_that_a_pair_cannot_make_are_refused(
-    architecture: str, shape: tuple[int, int, int], classes: int, word: str
+def test_what_a_pair_cannot_be_or_make_is_refused(
+    architecture: str, options: dict[str, int], shape: tuple[int, int, int], classes: int, word: str
 ) -> None:
     with pytest.raises(UsageError, match=word):
-        check_images(architecture, shape, classes)
+        check_model(ModelConfig(architecture=architecture, **options), shape, classes)
+
+
+@pytest.mark.parametrize("architecture", ["pocket", "pocket-free"])
+def test_a_width_is_the_generators_alone(architecture: str) -> None:
+    usual, wide = (
+        build_pair(ModelConfig(architecture=architecture, latent_dim=8, width=width), (3, 12, 20), 5, 0)
+        for width in (0, 96)
+    )
+    labels = torch.tensor([0, 1])
+    images = wide[0](torch.randn(2, 8), labels)
+    assert images.shape == (2, 3, 12, 20)
+    assert parameter_count(wide[0]) > 1.5 * parameter_count(usual[0])
+    assert parameter_count(wide[1]) == parameter_count(usual[1])
+    assert wide[1](images, labels).logits.shape == (2,)
 
 
 def test_the_layer_table_adds_up() -> None:

@@ -270,6 +270,12 @@ def test_an_unknown_loss_is_refused_before_anything_is_written(tmp_path: Path) -
     assert not (tmp_path / "run").exists()
 
 
+def test_an_option_that_the_pair_lacks_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--width: mlp has one width"):
+        train("mlp", out=tmp_path / "run", width=96, nimg=100, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_in_use_is_refused(tmp_path: Path) -> None:
     run = tmp_path / "run"
     train("mlp", out=run, nimg=100, quiet=True)

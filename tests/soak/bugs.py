@@ -43,6 +43,8 @@ BUGS = [
     Bug("average not restored", CHECKPOINT, '            network.load_state_dict(_under(tensors, f"{name}."))',
         '            name == "ema" or network.load_state_dict(_under(tensors, f"{name}."))'),
     Bug("optimiser state not restored", CHECKPOINT, "for key, value in moments.items()", "for key, value in ()"),
+    Bug("underrepresented not restored", CHECKPOINT,
+        'tensors.get("underrepresented", state.underrepresented)', "state.underrepresented"),
     Bug("sums not restored", CHECKPOINT, '        state.sums = tensors["sums"].tolist()\n', ""),
     Bug("old checkpoint dropped first", CHECKPOINT, "    with whole_folder(target) as beside:",
         "    for old in checkpoints(folder):\n        shutil.rmtree(old)\n    with whole_folder(target) as beside:"),

@@ -40,8 +40,11 @@ LOOPS: dict[str, Callable[[ImageSet, Recipe], Loop]] = {"classroom": _classroom,
 
 
 def preset_here(name: str, **options: Any) -> Recipe:
-    """A preset with options laid over it, and this processor's precision where it leaves that open."""
+    """A preset with options laid over it, and this processor's precision where it leaves that open.
+
+    Without the diagnosis of underrepresented images, which no tutorial's loop has.
+    """
     precision = gan_recipe(name).optimizer.precision
     if precision == "auto":
         precision = "bf16" if multiplies_bf16(CPU) else "fp32"
-    return gan_recipe(name, {"precision": precision, **options})
+    return gan_recipe(name, {"precision": precision, "underrepresented": 0.0, **options})

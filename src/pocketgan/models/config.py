@@ -12,4 +12,5 @@ class ModelConfig(Config):
 
     architecture: str = "pocket"
     latent_dim: int = Field(default=64, ge=1, le=4096)  # length of z
+    width: int = Field(default=0, ge=0, le=512, multiple_of=8)  # channels of the generator; 0 for the pair's own number
     clusters: int = Field(default=0, ge=0, le=1024)  # groups of look-alike images that stand in for labels; 0 for none

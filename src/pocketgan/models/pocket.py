@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pocketgan.core.latents import latents
 from pocketgan.models.layers import Critique, Discriminator, Generator, Shape, he_initialisation
 
-WIDTH = 64  # channels at a quarter of the side; half of them at half the side
+WIDTH = 64  # channels at a quarter of the side, if none is given; half of them at half the side
 EMBEDDING = 64  # length of a class's embedding in the generator
 HIDDEN = 256  # units before the discriminator's last layer
 CHOOSING = 16  # numbers of z that choose the cluster, where there are clusters
@@ -37,20 +37,20 @@ class Residual(nn.Module):
 
 
 class PocketGenerator(Generator):
-    """z (and a class embedding of 64) -> linear (H/4)(W/4)64 -> residual block, BN -> ConvT 4x4 32, BN -> conv 3x3 4C,
-    unfolded to 2x2 pixels, tanh: [-1, 1]. Without classes there is no embedding."""
+    """z (and a class embedding of 64) -> linear (H/4)(W/4)width -> residual block, BN -> ConvT 4x4 width/2, BN ->
+    conv 3x3 4C, unfolded to 2x2 pixels, tanh: [-1, 1]. Without classes there is no embedding."""
 
-    def __init__(self, latent_dim: int, shape: Shape, classes: int = 0) -> None:
+    def __init__(self, latent_dim: int, shape: Shape, classes: int = 0, width: int = WIDTH) -> None:
         super().__init__(latent_dim)
-        channels, height, width = shape
-        self.start = (height // 4, width // 4)
+        channels, *sides = shape
+        self.start, self.width = (sides[0] // 4, sides[1] // 4), width
         self.embedding = nn.Embedding(classes, EMBEDDING) if classes else None
-        self.dense = nn.Linear(latent_dim + (EMBEDDING if classes else 0), WIDTH * math.prod(self.start))
-        self.block = Residual(WIDTH)
-        self.norm0 = nn.BatchNorm2d(WIDTH)
-        self.up = nn.ConvTranspose2d(WIDTH, WIDTH // 2, 4, stride=2, padding=1)
-        self.norm1 = nn.BatchNorm2d(WIDTH // 2)
-        self.last = nn.Conv2d(WIDTH // 2, 4 * channels, 3, padding=1)
+        self.dense = nn.Linear(latent_dim + (EMBEDDING if classes else 0), width * math.prod(self.start))
+        self.block = Residual(width)
+        self.norm0 = nn.BatchNorm2d(width)
+        self.up = nn.ConvTranspose2d(width, width // 2, 4, stride=2, padding=1)
+        self.norm1 = nn.BatchNorm2d(width // 2)
+        self.last = nn.Conv2d(width // 2, 4 * channels, 3, padding=1)
         he_initialisation(self)
         with torch.no_grad():
             self.block.conv2.weight *= 0.3  # the block starts near the identity,
@@ -60,7 +60,7 @@ class PocketGenerator(Generator):
         if self.embedding is not None:
             assert y is not None, "a conditional generator needs labels"
             z = torch.cat([z, self.embedding(y)], 1)
-        x = self.dense(z).view(-1, *self.start, WIDTH).permute(0, 3, 1, 2)  # channels last
+        x = self.dense(z).view(-1, *self.start, self.width).permute(0, 3, 1, 2)  # channels last
         x = F.relu(self.norm0(self.block(x)))
         x = F.relu(self.norm1(self.up(x)))
         return torch.tanh(F.pixel_shuffle(self.last(x), 2))
@@ -75,8 +75,8 @@ class PocketFreeGenerator(PocketGenerator):
     anchors: Tensor  # [clusters, CHOOSING]
     offsets: Tensor  # [clusters]
 
-    def __init__(self, latent_dim: int, shape: Shape, clusters: int = 0) -> None:
-        super().__init__(latent_dim, shape, clusters)
+    def __init__(self, latent_dim: int, shape: Shape, clusters: int = 0, width: int = WIDTH) -> None:
+        super().__init__(latent_dim, shape, clusters, width)
         if clusters:
             self.choosing = min(CHOOSING, latent_dim)
             self.register_buffer("anchors", torch.zeros(clusters, self.choosing))

@@ -23,9 +23,10 @@ from pocketgan.models.pocket import PocketDiscriminator, PocketFreeGenerator, Po
 class Pair(NamedTuple):
     """One row of the table: how to build the two networks, and which images they can make."""
 
-    generator: Callable[..., Generator]  # (latent_dim, shape), and the number of classes or clusters
+    generator: Callable[..., Generator]  # (latent_dim, shape), the number of classes or clusters, the width
     discriminator: Callable[..., Discriminator]  # (shape), and the number of classes or clusters
     conditional: bool = False
+    widths: bool = False  # the generator can have another number of channels
     clusters: bool = False  # it can learn with clusters of images in the place of classes
     names_classes: bool = False  # the discriminator gives logits of classes, or of clusters in their place
     side_multiple: int = 1  # height and width must be multiples of this,
@@ -40,8 +41,8 @@ PAIRS: dict[str, Pair] = {
     "mlp-deep":     Pair(partial(MLPGenerator, hidden=(256, 512, 1024)),                   partial(MLPDiscriminator, hidden=(512, 256))),
     "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
     "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28, pixels="unit"),
-    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, names_classes=True, side_multiple=4),
-    "pocket-free":  Pair(PocketFreeGenerator,                                              PocketDiscriminator, names_classes=True, clusters=True, side_multiple=4),
+    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, widths=True, names_classes=True, side_multiple=4),
+    "pocket-free":  Pair(PocketFreeGenerator,                                              PocketDiscriminator, widths=True, names_classes=True, clusters=True, side_multiple=4),
 }
 # fmt: on
 
@@ -69,15 +70,20 @@ def pair_of(architecture: str) -> Pair:
     return PAIRS[architecture]
 
 
-def check_images(architecture: str, shape: Shape, classes: int) -> None:
-    """Refuse images that a pair cannot learn.
+def check_model(config: ModelConfig, shape: Shape, classes: int) -> None:
+    """Refuse a pair that there is not, what it cannot be, and images that it cannot learn.
 
     Raises
     ------
     UsageError
-        The sides do not fit, or the pair needs labels and there are none.
+        The architecture is unknown, it knows no clusters or widths, the sides do not fit, or it needs labels and there
+        are none.
     """
-    pair = pair_of(architecture)
+    architecture, pair = config.architecture, pair_of(config.architecture)
+    if config.clusters and not pair.clusters:
+        raise UsageError(f"--clusters: {architecture} learns none; give 0, or a pair that does ({_able('clusters')})")
+    if config.width and not pair.widths:
+        raise UsageError(f"--width: {architecture} has one width; give 0, or a pair that has more ({_able('widths')})")
     _, height, width = shape
     size = f"{height}x{width}"
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
@@ -98,23 +104,25 @@ def check_images(architecture: str, shape: Shape, classes: int) -> None:
 
 def build_generator(config: ModelConfig, shape: Shape, classes: int) -> Generator:
     """A generator with fresh weights, drawn from torch's global generator."""
-    check_images(config.architecture, shape, classes)
-    return pair_of(config.architecture).generator(config.latent_dim, shape, *_groups(config, classes))
+    check_model(config, shape, classes)
+    width = {"width": config.width} if config.width else {}
+    return pair_of(config.architecture).generator(config.latent_dim, shape, *_groups(config, classes), **width)
 
 
 def build_discriminator(config: ModelConfig, shape: Shape, classes: int) -> Discriminator:
     """A discriminator with fresh weights, drawn from torch's global generator."""
-    check_images(config.architecture, shape, classes)
+    check_model(config, shape, classes)
     return pair_of(config.architecture).discriminator(shape, *_groups(config, classes))
 
 
 def _groups(config: ModelConfig, classes: int) -> list[int]:
     """How many classes, or clusters in their place, a pair is told of; nothing where it knows neither."""
     pair = pair_of(config.architecture)
-    if config.clusters and not pair.clusters:
-        able = ", ".join(name for name, row in PAIRS.items() if row.clusters)
-        raise UsageError(f"--clusters: {config.architecture} learns none; give 0, or a pair that does ({able})")
     return [classes] if pair.conditional else [config.clusters] if config.clusters else []
+
+
+def _able(what: str) -> str:
+    return ", ".join(name for name, pair in PAIRS.items() if getattr(pair, what))
 
 
 def build_pair(config: ModelConfig, shape: Shape, classes: int, seed: int) -> tuple[Generator, Discriminator]:

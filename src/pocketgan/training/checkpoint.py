@@ -1,7 +1,8 @@
 """Checkpoints: folders of safetensors and JSON, whole or absent, the newest two kept.
 
 With data order, latents and augmentation functions of (seed, nimg), a checkpoint needs the networks, the moving
-average, both optimisers, nimg and the losses summed since the epoch began; from there a run goes on bit for bit.
+average, both optimisers, nimg, the images last found underrepresented and the losses summed since the epoch began;
+from there a run goes on bit for bit.
 
 `manifest.json` holds the sha256 of every other file and of itself, so that no flipped bit passes.
 """
@@ -26,7 +27,7 @@ from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import check_version, read_bytes, read_json, sha256, whole_folder, write_bytes, write_text
 from pocketgan.training.state import TrainState
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KEPT = 2
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 
@@ -120,7 +121,7 @@ def load_newest(folder: Path, state: TrainState) -> list[str]:
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
-    tensors = {"sums": torch.tensor(state.sums, dtype=torch.float64)}
+    tensors = {"sums": torch.tensor(state.sums, dtype=torch.float64), "underrepresented": state.underrepresented}
     for name, network in _networks(state).items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
     for name, optimizer in (("optimizer_g", state.optimizer_g), ("optimizer_d", state.optimizer_d)):
@@ -152,6 +153,7 @@ def _load(path: Path, state: TrainState) -> None:
                     for key, value in moments.items()
                 }
         state.sums = tensors["sums"].tolist()
+        state.underrepresented = tensors.get("underrepresented", state.underrepresented)  # version 2 had none
     except (SafetensorError, RuntimeError, KeyError) as error:  # its checksum is right: no damage, but other networks
         raise PocketganError(
             f"{path / TENSORS} does not fit the recipe's networks ({str(error).splitlines()[0]}); "

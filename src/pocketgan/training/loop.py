@@ -24,6 +24,7 @@ from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
 from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState, update_ema
+from pocketgan.training.underrepresented import diagnosis_due, underrepresented
 
 TICK_STEPS = 50  # steps between two milestones inside an epoch
 
@@ -172,6 +173,9 @@ def train_steps(
     state.generator.train()
     state.discriminator.train()
     while state.nimg < total:
+        if recipe.data.underrepresented and diagnosis_due(state.nimg, size, len(data)):
+            with torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
+                state.underrepresented = underrepresented(state, data, groups, recipe)
         batch = _next_batch(state, data, groups, recipe, stream)
         factor = rate_factor(state.nimg, total, recipe.schedule.lr_hold)
         state.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
@@ -198,6 +202,11 @@ def train_steps(
 
 def _next_batch(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe, stream: BatchStream) -> Batch:
     rows = stream.rows(state.nimg)
+    if len(state.underrepresented):
+        again = round(recipe.data.underrepresented * len(rows))
+        random = generator(recipe.seed, "underrepresented", state.nimg)
+        chosen = torch.randint(len(state.underrepresented), (again,), generator=random)
+        rows = torch.cat([rows[again:], state.underrepresented[chosen]])
     images = data.images[rows]
     if recipe.data.rotate:
         images = rotate(images, recipe.data.rotate, generator(recipe.seed, "rotation", state.nimg))

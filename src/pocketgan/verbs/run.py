@@ -20,7 +20,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.sealed import learning_images
 from pocketgan.judge import refuse_judge
 from pocketgan.model import Model
-from pocketgan.models.table import SMALLEST_SIDE, check_images, pair_of
+from pocketgan.models.table import SMALLEST_SIDE, check_model, pair_of
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.report import write_report
 from pocketgan.saved import holds, save_state_dict
@@ -148,7 +148,7 @@ def _check(
 ) -> Classifier | ClassifierRecipe:
     """Refuse what cannot end well before anything is trained or thrown away; the classifier C or its recipe."""
     data = learning_images(wanted.data.source, wanted.data.split)
-    check_images(wanted.model.architecture, data.shape, len(data.class_names))
+    check_model(wanted.model, data.shape, len(data.class_names))
     find_device(device)
     if wanted.schedule.until_good:
         Classifier.load(wanted.schedule.guide)

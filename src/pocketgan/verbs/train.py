@@ -17,7 +17,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.sealed import learning_images
 from pocketgan.judge import refuse_judge
 from pocketgan.model import Model
-from pocketgan.models.table import check_images
+from pocketgan.models.table import check_model
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
 from pocketgan.training.events import read_events
 from pocketgan.training.goodness import Goodness
@@ -86,7 +86,7 @@ def train(
     policy = _policy(on_trouble)
     run, display = Path(out), Display(quiet)
     data = learning_images(wanted.data.source, wanted.data.split)
-    check_images(wanted.model.architecture, data.shape, len(data.class_names))
+    check_model(wanted.model, data.shape, len(data.class_names))
     stored = _open_run(run, wanted, data)
     if stored is not None and _is_complete(run):
         tidy(run)
