@@ -108,6 +108,11 @@ class PocketFreeGenerator(PocketGenerator):
         self.anchors.copy_(anchors)
         self.offsets.copy_(offsets)
 
+    def choose_as(self, other: PocketFreeGenerator) -> None:
+        """Let the same latents choose the same clusters as in another generator."""
+        self.anchors.copy_(other.anchors)
+        self.offsets.copy_(other.offsets)
+
     def cluster(self, z: Tensor) -> Tensor:
         """The cluster that each latent chooses, int64 ``[B]``."""
         return (z[:, : self.choosing] @ self.anchors.T + self.offsets).argmax(1)

@@ -26,9 +26,14 @@ def groups_of(recipe: Recipe, data: ImageSet, *generators: Generator) -> Tensor 
     if not recipe.model.clusters:
         return None
     members, centres = _clusters_of(data, recipe.model.clusters, recipe.seed)
+    told: PocketFreeGenerator | None = None
     for generator in generators:
         assert isinstance(generator, PocketFreeGenerator), "the table names no other pair that learns with clusters"
-        generator.apportion(centres, torch.bincount(members, minlength=len(centres)))
+        if told is None:
+            generator.apportion(centres, torch.bincount(members, minlength=len(centres)))
+            told = generator
+        else:
+            generator.choose_as(told)
     return members
 
 
