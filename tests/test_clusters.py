@@ -14,6 +14,9 @@ from pocketgan.models.pocket import PocketFreeGenerator
 from pocketgan.models.table import build_pair
 from pocketgan.recipes import gan_recipe
 from pocketgan.training.groups import groups_of
+from pocketgan.training.loop import train_steps
+from pocketgan.training.rollback import after_rollbacks
+from pocketgan.training.state import new_state
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +89,22 @@ def test_without_clusters_there_is_nothing_to_choose_them() -> None:
         name for name, _ in build_pair(ModelConfig(architecture="pocket-free"), (1, 28, 28), 0, 0)[0].named_buffers()
     ]
     assert not {"anchors", "offsets"} & set(names)
+
+
+def test_a_rollbacks_seed_finds_no_other_clusters(digits: ImageSet) -> None:
+    """The embedding and the head that a rollback restores know the clusters of the first seed."""
+    recipe = gan_recipe("pocket-free", {"nimg": 256, "clusters": 6, "precision": "fp32"})
+    after = after_rollbacks(recipe, 1)
+    told = []
+    for clusters_of in (recipe, after):
+        state = new_state(recipe, digits.shape, 10, torch.device("cpu"))
+        list(train_steps(state, digits, after, clusters_of=clusters_of))
+        assert isinstance(state.generator, PocketFreeGenerator)
+        assert isinstance(state.ema, PocketFreeGenerator)
+        assert torch.equal(state.generator.anchors, state.ema.anchors)
+        assert torch.equal(state.generator.offsets, state.ema.offsets)
+        told.append(state.generator.anchors)
+    expected = PocketFreeGenerator(64, digits.shape, 6)
+    groups_of(recipe, digits, expected)
+    assert torch.equal(told[0], expected.anchors)
+    assert not torch.equal(told[1], expected.anchors)

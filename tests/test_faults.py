@@ -18,7 +18,8 @@ import torch
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import alone_in, write_bytes
 from pocketgan.core.signals import Terminated, held_back
-from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpoint
+from pocketgan.training import checkpoint
+from pocketgan.training.checkpoint import FORMAT_VERSION, checkpoints, load_newest, save_checkpoint
 from pocketgan.verbs import training
 from pocketgan.verbs.train import train
 from soak import disk, flips, kills, runs
@@ -201,6 +202,25 @@ def test_a_checkpoint_of_other_networks_is_refused_and_not_passed_over(tmp_path:
         load_newest(tmp_path, other)
 
 
+def test_a_checkpoint_of_the_version_before_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 2 knew nothing of underrepresented images."""
+    state = flips.small_state()
+    state.nimg = 100
+    with monkeypatch.context() as patch:
+        tensors = checkpoint._tensors
+        patch.setattr(checkpoint, "FORMAT_VERSION", 2)
+        patch.setattr(
+            checkpoint,
+            "_tensors",
+            lambda state: {name: value for name, value in tensors(state).items() if name != "underrepresented"},
+        )
+        save_checkpoint(tmp_path, state)
+    fresh = flips.small_state()
+    assert load_newest(tmp_path, fresh) == []
+    assert fresh.nimg == 100
+    assert len(fresh.underrepresented) == 0
+
+
 @pytest.mark.catches("manifest without its own sum")
 def test_a_flipped_version_is_damage_and_not_a_newer_format(tmp_path: Path) -> None:
     state = flips.small_state()
@@ -208,7 +228,11 @@ def test_a_flipped_version_is_damage_and_not_a_newer_format(tmp_path: Path) -> N
         state.nimg = nimg
         save_checkpoint(tmp_path, state)
     manifest = checkpoints(tmp_path)[-1] / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format_version": 2', '"format_version": 3'))
+    written = manifest.read_text()
+    manifest.write_text(
+        written.replace(f'"format_version": {FORMAT_VERSION}', f'"format_version": {FORMAT_VERSION + 1}')
+    )
+    assert manifest.read_text() != written
     assert load_newest(tmp_path, state) == [f"{manifest} is damaged: its sha256 is not the one that it holds"]
     assert state.nimg == 100
 

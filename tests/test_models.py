@@ -142,7 +142,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
         ("mlp", {}, (1, 6, 6), 0, "8 to 64"),
         ("dcgna", {}, (1, 28, 28), 0, "did you mean 'dcgan'"),
         ("dcgan", {"clusters": 3}, (1, 28, 28), 10, r"--clusters: .* a pair that does \(pocket-free\)"),
-        ("mlp", {"width": 96}, (1, 28, 28), 10, r"--width: .* a pair that has more \(pocket, pocket-free\)"),
+        ("mlp", {"channels_g": 96}, (1, 28, 28), 10, r"--channels-g: .* that has others \(pocket, pocket-free\)"),
     ],
 )
 def test_what_a_pair_cannot_be_or_make_is_refused(
@@ -153,10 +153,10 @@ def test_what_a_pair_cannot_be_or_make_is_refused(
 
 
 @pytest.mark.parametrize("architecture", ["pocket", "pocket-free"])
-def test_a_width_is_the_generators_alone(architecture: str) -> None:
+def test_more_channels_are_the_generators_alone(architecture: str) -> None:
     usual, wide = (
-        build_pair(ModelConfig(architecture=architecture, latent_dim=8, width=width), (3, 12, 20), 5, 0)
-        for width in (0, 96)
+        build_pair(ModelConfig(architecture=architecture, latent_dim=8, channels_g=channels), (3, 12, 20), 5, 0)
+        for channels in (0, 96)
     )
     labels = torch.tensor([0, 1])
     images = wide[0](torch.randn(2, 8), labels)

@@ -12,5 +12,7 @@ class ModelConfig(Config):
 
     architecture: str = "pocket"
     latent_dim: int = Field(default=64, ge=1, le=4096)  # length of z
-    width: int = Field(default=0, ge=0, le=512, multiple_of=8)  # channels of the generator; 0 for the pair's own number
+    channels_g: int = Field(
+        default=0, ge=0, le=512, multiple_of=8
+    )  # in the generator's widest layer; 0: the pair's own
     clusters: int = Field(default=0, ge=0, le=1024)  # groups of look-alike images that stand in for labels; 0 for none

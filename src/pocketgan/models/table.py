@@ -26,7 +26,7 @@ class Pair(NamedTuple):
     generator: Callable[..., Generator]  # (latent_dim, shape), the number of classes or clusters, the width
     discriminator: Callable[..., Discriminator]  # (shape), and the number of classes or clusters
     conditional: bool = False
-    widths: bool = False  # the generator can have another number of channels
+    channels: bool = False  # the generator can have another number of them
     clusters: bool = False  # it can learn with clusters of images in the place of classes
     names_classes: bool = False  # the discriminator gives logits of classes, or of clusters in their place
     side_multiple: int = 1  # height and width must be multiples of this,
@@ -41,8 +41,8 @@ PAIRS: dict[str, Pair] = {
     "mlp-deep":     Pair(partial(MLPGenerator, hidden=(256, 512, 1024)),                   partial(MLPDiscriminator, hidden=(512, 256))),
     "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
     "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28, pixels="unit"),
-    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, widths=True, names_classes=True, side_multiple=4),
-    "pocket-free":  Pair(PocketFreeGenerator,                                              PocketDiscriminator, widths=True, names_classes=True, clusters=True, side_multiple=4),
+    "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, channels=True, names_classes=True, side_multiple=4),
+    "pocket-free":  Pair(PocketFreeGenerator,                                              PocketDiscriminator, channels=True, names_classes=True, clusters=True, side_multiple=4),
 }
 # fmt: on
 
@@ -76,14 +76,15 @@ def check_model(config: ModelConfig, shape: Shape, classes: int) -> None:
     Raises
     ------
     UsageError
-        The architecture is unknown, it knows no clusters or widths, the sides do not fit, or it needs labels and there
+        The architecture is unknown, it has no clusters or no other number of channels, the sides do not fit, or it needs labels and there
         are none.
     """
     architecture, pair = config.architecture, pair_of(config.architecture)
     if config.clusters and not pair.clusters:
         raise UsageError(f"--clusters: {architecture} learns none; give 0, or a pair that does ({_able('clusters')})")
-    if config.width and not pair.widths:
-        raise UsageError(f"--width: {architecture} has one width; give 0, or a pair that has more ({_able('widths')})")
+    if config.channels_g and not pair.channels:
+        able = _able("channels")
+        raise UsageError(f"--channels-g: {architecture} has its own number; give 0, or a pair that has others ({able})")
     _, height, width = shape
     size = f"{height}x{width}"
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
@@ -105,8 +106,8 @@ def check_model(config: ModelConfig, shape: Shape, classes: int) -> None:
 def build_generator(config: ModelConfig, shape: Shape, classes: int) -> Generator:
     """A generator with fresh weights, drawn from torch's global generator."""
     check_model(config, shape, classes)
-    width = {"width": config.width} if config.width else {}
-    return pair_of(config.architecture).generator(config.latent_dim, shape, *_groups(config, classes), **width)
+    options = {"width": config.channels_g} if config.channels_g else {}
+    return pair_of(config.architecture).generator(config.latent_dim, shape, *_groups(config, classes), **options)
 
 
 def build_discriminator(config: ModelConfig, shape: Shape, classes: int) -> Discriminator:

@@ -71,7 +71,9 @@ def save_checkpoint(folder: Path, state: TrainState) -> Path:
     with whole_folder(target) as beside:
         write_bytes(beside / TENSORS, save(_tensors(state)))
         write_text(beside / FACTS, facts.model_dump_json(indent=2) + "\n")
-        write_bytes(beside / MANIFEST, _manifest({name: sha256(beside / name) for name in (TENSORS, FACTS)}))
+        write_bytes(
+            beside / MANIFEST, _manifest({name: sha256(beside / name) for name in (TENSORS, FACTS)}, FORMAT_VERSION)
+        )
     kept = checkpoints(folder)[-KEPT:]
     if not any(is_good(path) for path in kept):
         kept.extend([path for path in checkpoints(folder)[:-KEPT] if is_good(path)][-1:])
@@ -163,8 +165,8 @@ def _load(path: Path, state: TrainState) -> None:
     state.suspicions, state.armed, state.made_with = facts.suspicions, facts.armed, facts.made_with
 
 
-def _manifest(sums: dict[str, str]) -> bytes:
-    content: dict[str, Any] = {"format_version": FORMAT_VERSION, "sha256": sums}
+def _manifest(sums: dict[str, str], version: int) -> bytes:
+    content: dict[str, Any] = {"format_version": version, "sha256": sums}
     return (json.dumps({**content, "sha256_of_this": _own_sum(content)}, indent=2) + "\n").encode()
 
 
@@ -190,7 +192,7 @@ def _check(path: Path) -> None:
     for name in (TENSORS, FACTS):
         if sha256(path / name) != content["sha256"].get(name):
             raise DamagedError(f"{path / name} is damaged: its sha256 is not that of {MANIFEST}")
-    if written != _manifest(content["sha256"]):
+    if written != _manifest(content["sha256"], content["format_version"]):
         raise DamagedError(f"{manifest} is damaged: it is not as it was written")
 
 

@@ -24,7 +24,7 @@ from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
 from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState, update_ema
-from pocketgan.training.underrepresented import diagnosis_due, underrepresented
+from pocketgan.training.underrepresented import diagnose, diagnosis_due
 
 TICK_STEPS = 50  # steps between two milestones inside an epoch
 
@@ -146,6 +146,7 @@ def train_steps(
     data: ImageSet,
     recipe: Recipe,
     after_step: Callable[[TrainState, list[float]], bool] | None = None,
+    clusters_of: Recipe | None = None,
 ) -> Iterator[Milestone]:
     """Train from `state.nimg` to the end of the budget, yielding every `TICK_STEPS` steps and at each epoch's end.
 
@@ -162,6 +163,8 @@ def train_steps(
     after_step
         Is given the state and the step's losses (discriminator, generator) before the moving average takes what the
         step made. It may raise, and where it says True a milestone is yielded after this step too.
+    clusters_of
+        Whose seed finds the clusters of a pair that learns with them, where another seed than the recipe's began.
     """
     total = recipe.schedule.total_nimg(len(data))
     stream = BatchStream(len(data), recipe.schedule.batch_size, recipe.seed)
@@ -169,13 +172,12 @@ def train_steps(
     size = recipe.schedule.batch_size
     beta = ema_beta(size, recipe.schedule.ema_share * total) if state.ema is not None else 0.0
     bf16 = recipe.optimizer.precision == "bf16"
-    groups = groups_of(recipe, data, state.generator, state.sampler)
+    groups = groups_of(clusters_of or recipe, data, state.generator, state.sampler)
     state.generator.train()
     state.discriminator.train()
     while state.nimg < total:
-        if recipe.data.underrepresented and diagnosis_due(state.nimg, size, len(data)):
-            with torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
-                state.underrepresented = underrepresented(state, data, groups, recipe)
+        if recipe.data.underrepresented and diagnosis_due(state.nimg, len(data), size):
+            state.underrepresented = diagnose(state, data, groups, recipe)
         batch = _next_batch(state, data, groups, recipe, stream)
         factor = rate_factor(state.nimg, total, recipe.schedule.lr_hold)
         state.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor

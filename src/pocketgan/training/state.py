@@ -26,7 +26,7 @@ class TrainState:
     optimizer_d: torch.optim.Adam
     device: torch.device
     nimg: int = 0
-    underrepresented: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))  # rows; see the module
+    underrepresented: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))  # rows
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
     summed: int = 0  # steps in `sums`
     seconds: float = 0.0  # of training so far; for the timings, and for nothing that is trained

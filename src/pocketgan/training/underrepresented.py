@@ -17,62 +17,83 @@ from pocketgan.models.table import pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.state import TrainState
 
-TENTH = 0.1  # of the training images, that count as underrepresented
-EPOCHS_BETWEEN = 3  # from one diagnosis to the next
+WORST = 0.1  # share of the training images that counts as underrepresented
+EPOCHS_BETWEEN, STEPS_BETWEEN = 3, 50  # from one diagnosis to the next, whichever is more
+COMPARED = 8000  # fakes and real images of one group, at most, that each image is compared with
 ROWS = 256  # in one pass; with more, intermediate results leave the cache
 
 
-def diagnosis_due(nimg: int, batch: int, count: int) -> bool:
-    """Whether the batch before `nimg` was the one that ended a third epoch of `count` images."""
-    period = EPOCHS_BETWEEN * count
+def diagnosis_period(count: int, batch: int) -> int:
+    """Images shown from one diagnosis to the next, for `count` images in all: three epochs, or 50 steps if more."""
+    return max(EPOCHS_BETWEEN * count, STEPS_BETWEEN * batch)
+
+
+def diagnosis_due(nimg: int, count: int, batch: int) -> bool:
+    """Whether the batch before `nimg` completed a period."""
+    period = diagnosis_period(count, batch)
     return nimg > 0 and nimg // period > (nimg - batch) // period
 
 
-@torch.no_grad()
-def underrepresented(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe) -> Tensor:
-    """Rows of the tenth of the images that fakes come least near to: int64 ``[k]``.
+def diagnose(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe) -> Tensor:
+    """Rows of the tenth of the images that fakes come least near to: int64 ``[k]``, none where nothing can be said.
 
     One fake is made for each image, of its group (class or cluster; all are one where there are none). Images and fakes
     are compared by the discriminator's last features at unit length. An image's score is the distance to the nearest
     fake of its group less that to the nearest other image of it, so that images which are odd among real ones too do
-    not win for that alone.
+    not win for that alone. Of a group of more than `COMPARED` so many stand for all; an image alone in its group has
+    no score.
 
-    A function of the state, the images and the recipe's seed.
+    A function of the state, the images and the recipe's seed. Under bf16 autocast distances are known to about 0.01,
+    where the worst images score above 0.1.
     """
+    bf16 = recipe.optimizer.precision == "bf16"
+    with torch.no_grad(), torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
+        scores = _scores(state, data, groups, recipe)
+    worst = scores.topk(max(1, round(WORST * len(data))))
+    return worst.indices[worst.values > -torch.inf]
+
+
+def _scores(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe) -> Tensor:
     every = torch.zeros(len(data), dtype=torch.int64) if groups is None else groups
     random = generator(recipe.seed, "diagnosis", state.nimg)
     pixels, scores = pair_of(recipe.model.architecture).pixels, torch.full([len(data)], -torch.inf)
     sampler = state.sampler.eval()
     state.discriminator.eval()
+
+    def features(images: Tensor, labels: Tensor | None) -> Tensor:
+        images = images.contiguous(memory_format=torch.channels_last) if state.convolutional else images
+        return F.normalize(state.discriminator(images, labels).features.float(), dim=1)
+
+    def real(rows: Tensor) -> Tensor:
+        return features(to_floats(data.images[rows].to(state.device), pixels), _labels(groups, rows, state))
+
+    def fake(rows: Tensor) -> Tensor:
+        latents = torch.randn(len(rows), recipe.model.latent_dim, generator=random).to(state.device)
+        labels = _labels(groups, rows, state)
+        return features(sampler(latents, labels), labels)
+
     for group in every.unique():
         members = (every == group).nonzero().squeeze(1)
         if len(members) == 1:
             continue
-        real: list[Tensor] = []
-        fake: list[Tensor] = []
-        for rows in members.split(ROWS):
-            latents = torch.randn(len(rows), recipe.model.latent_dim, generator=random).to(state.device)
-            labels = None if groups is None else groups[rows].to(state.device)
-            images = to_floats(data.images[rows].to(state.device), pixels)
-            for found, batch in ((real, images), (fake, sampler(latents, labels))):
-                batch = batch.contiguous(memory_format=torch.channels_last) if state.convolutional else batch
-                found.append(F.normalize(state.discriminator(batch, labels).features.float(), dim=1))
-        scores[members] = _excess(torch.cat(real), torch.cat(fake)).cpu()
+        chosen = members
+        if len(members) > COMPARED:
+            chosen = members[torch.randperm(len(members), generator=random)[:COMPARED]]
+        reals, fakes = (torch.cat([embedded(rows) for rows in chosen.split(ROWS)]) for embedded in (real, fake))
+        parts = reals.split(ROWS) if chosen is members else map(real, members.split(ROWS))
+        for rows, part in zip(members.split(ROWS), parts, strict=True):
+            itself = (rows.unsqueeze(1) == chosen).to(state.device)
+            to_real = (part @ reals.T).masked_fill(itself, -1.0)
+            scores[rows] = (_distance(part @ fakes.T) - _distance(to_real)).cpu()
     state.generator.train()
     state.discriminator.train()
-    return scores.topk(max(1, round(TENTH * len(data)))).indices
+    return scores
 
 
-def _excess(real: Tensor, fake: Tensor) -> Tensor:
-    """Of each unit vector ``[N, F]``: the distance to its nearest fake less that to its nearest other real one."""
-    excess = []
-    for first in range(0, len(real), ROWS):
-        part = real[first : first + ROWS]
-        to_real = part @ real.T
-        to_real[torch.arange(len(part)), torch.arange(first, first + len(part))] = -1.0  # not itself
-        excess.append(_distance((part @ fake.T).amax(1)) - _distance(to_real.amax(1)))
-    return torch.cat(excess)
+def _labels(groups: Tensor | None, rows: Tensor, state: TrainState) -> Tensor | None:
+    return None if groups is None else groups[rows].to(state.device)
 
 
-def _distance(cosine: Tensor) -> Tensor:
-    return (2 - 2 * cosine.float()).clamp_min(0).sqrt()
+def _distance(cosines: Tensor) -> Tensor:
+    """Of unit vectors with these cosines ``[N, M]``: from each of the N to the nearest of the M."""
+    return (2 - 2 * cosines.amax(1).float()).clamp_min(0).sqrt()

@@ -21,10 +21,12 @@ from pocketgan.models.table import check_model
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
 from pocketgan.training.events import read_events
 from pocketgan.training.goodness import Goodness
+from pocketgan.training.groups import groups_of
 from pocketgan.training.health import Policy, Watch
 from pocketgan.training.loop import train_steps
 from pocketgan.training.state import check_objective, new_state
 from pocketgan.training.tensorboard import Board, check_installed
+from pocketgan.training.underrepresented import diagnose, diagnosis_period
 from pocketgan.verbs.training import Training
 
 WARM_UP_SECONDS = 5.0  # of training, thrown away, to turn a budget in minutes into images
@@ -194,8 +196,13 @@ def _decided(recipe: Recipe, data: ImageSet, device: torch.device) -> Recipe:
     last = first
     while time.perf_counter() - began < WARM_UP_SECONDS:
         last = next(steps)
-    speed = (last.nimg - first.nimg) / (time.perf_counter() - began)
-    nimg = max(recipe.schedule.batch_size, round(speed * recipe.schedule.minutes * 60))
+    seconds_each = (time.perf_counter() - began) / (last.nimg - first.nimg)
+    if recipe.data.underrepresented:
+        began = time.perf_counter()
+        diagnose(state, data, groups_of(trial, data), trial)
+        period = diagnosis_period(len(data), recipe.schedule.batch_size)
+        seconds_each += (time.perf_counter() - began) / period
+    nimg = max(recipe.schedule.batch_size, round(recipe.schedule.minutes * 60 / seconds_each))
     return _changed(recipe, "schedule", nimg=nimg)
 
 

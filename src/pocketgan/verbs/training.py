@@ -127,7 +127,8 @@ class Training:
             self.finite.after_step(losses)
             return stop.came is not None or self._save_is_due()
 
-        steps = train_steps(self.state, self.data, after_rollbacks(self.recipe, self._rollbacks()), after_step)
+        recipe = after_rollbacks(self.recipe, self._rollbacks())
+        steps = train_steps(self.state, self.data, recipe, after_step, clusters_of=self.recipe)
         with self.display.bar(f"training {self.recipe.name}", total) as bar:
             for milestone, spent in timed(steps):
                 self.state.seconds += spent
