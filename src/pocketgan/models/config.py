@@ -12,7 +12,5 @@ class ModelConfig(Config):
 
     architecture: str = "pocket"
     latent_dim: int = Field(default=64, ge=1, le=4096)  # length of z
-    channels_g: int = Field(
-        default=0, ge=0, le=512, multiple_of=8
-    )  # in the generator's widest layer; 0: the pair's own
+    channels_g: int = Field(default=0, ge=0, le=512, multiple_of=8)  # of the generator, at its widest; 0: its own
     clusters: int = Field(default=0, ge=0, le=1024)  # groups of look-alike images that stand in for labels; 0 for none
