@@ -43,6 +43,7 @@ class Speed(NamedTuple):
     most_ratio: float
     gflops: float  # that our loop does a second
     fp32_share: float  # of this machine's fp32 matrix products a second, a fraction
+    bf16_share: float  # of its bf16 ones
     classroom_memory_mb: int | None
     memory_mb: int | None
 
@@ -76,7 +77,6 @@ def throughput(names: list[str], display: Display) -> list[Speed]:
                 turns.append([_speed(loop) for loop in loops])
                 bar.update(place * ROUNDS + turn + 1, name)
             ratios = [here / classroom for classroom, here in turns]
-            peak = matmul_speed(torch.float32)
             here = median(turn[1] for turn in turns)
             gflops = here * training_flops(recipe, data.shape, len(data.class_names)) / 1e9
             memory = [_memory(kind, name) for kind in LOOPS]
@@ -90,7 +90,8 @@ def throughput(names: list[str], display: Display) -> list[Speed]:
                     least_ratio=min(ratios),
                     most_ratio=max(ratios),
                     gflops=gflops,
-                    fp32_share=gflops / peak,
+                    fp32_share=gflops / matmul_speed(torch.float32),
+                    bf16_share=gflops / matmul_speed(torch.bfloat16),
                     classroom_memory_mb=memory[0],
                     memory_mb=memory[1],
                 )
@@ -175,18 +176,19 @@ def write_throughput(rows: list[Speed], drawn: Drawing, out: Path) -> Path:
         "Images a second in training, batch as in the recipe, beside the loop of tutorials: a data loader, images",
         "turned to floats one by one as torchvision does it, fp32, each player's passes apart. Both go without the",
         f"diagnosis of underrepresented images that `pocket` makes every three epochs. {ROUNDS} turns of each in one",
-        "run; the ratio is the median of the turns', with the least and the most. Share is of this machine's measured",
-        "fp32 matrix products a second. Memory is the peak of a process that does nothing else.",
+        "run; the ratio is the median of the turns', with the least and the most. A peak is what this machine's",
+        "products of two matrices of 1024 a side reach in the same run. Memory is the peak of a process that does",
+        "nothing else.",
         "",
         f"`pocketgan bench throughput`: torch {facts['torch']}, {facts['machine']}, {facts['threads']} threads.",
         "",
-        "| recipe | | classroom | pocketgan | ratio | GFLOP/s | share of fp32 peak | memory, classroom | memory |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| recipe | | classroom | pocketgan | ratio | GFLOP/s | of fp32 peak | of bf16 peak | MB, classroom | MB |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
         f"| `{row.recipe}` | {row.precision} | {row.classroom:,.0f} | {row.here:,.0f} "
         f"| {row.ratio:.1f} ({row.least_ratio:.1f} to {row.most_ratio:.1f}) | {row.gflops:,.0f} "
-        f"| {row.fp32_share:.0%} | {row.classroom_memory_mb} MB | {row.memory_mb} MB |"
+        f"| {row.fp32_share:.0%} | {row.bf16_share:.0%} | {row.classroom_memory_mb} | {row.memory_mb} |"
         for row in rows
     ]
     lines += [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -66,5 +67,10 @@ def peak_memory_mb() -> int | None:
         import resource
     except ImportError:  # Windows
         return None
+    status = Path("/proc/self/status")
+    if status.is_file():  # of this program alone; what `getrusage` says began with the parent's at the fork
+        peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        if peaks:
+            return round(int(peaks[0].split()[1]) * 1024 / 1e6)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6)
