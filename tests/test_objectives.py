@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,8 +13,9 @@ from pocketgan.core.errors import UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.table import PAIRS, build_pair
 from pocketgan.objectives.losses import LOSSES
-from pocketgan.objectives.penalties import gradient_penalty
+from pocketgan.objectives.penalties import R1_GROWTH, R1_NIMG, gradient_penalty, r1_growth
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
+from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.loop import Batch, alternating_step, train_steps
 from pocketgan.training.state import check_objective, new_state
 
@@ -121,6 +125,49 @@ def test_the_lazy_penalty_falls_due_by_nimg(digits: ImageSet, monkeypatch: pytes
     state = new_state(recipe, SHAPE, 10, CPU)
     list(train_steps(state, digits, recipe))
     assert due == [True, False, False, True, False, False, True]
+
+
+def test_r1_grows_while_the_loss_is_under_its_target_and_shrinks_above_it() -> None:
+    growth = 1.0
+    for _ in range(R1_NIMG // 100):
+        growth = r1_growth(growth, loss_d=0.4, target=0.5, batch=100)
+    assert growth == pytest.approx(math.e)
+    assert r1_growth(growth, loss_d=0.6, target=0.5, batch=100) == pytest.approx(math.exp(1 - 100 / R1_NIMG))
+    assert r1_growth(1.0, loss_d=0.6, target=0.5, batch=100) == 1.0
+    assert r1_growth(R1_GROWTH, loss_d=0.4, target=0.5, batch=100) == R1_GROWTH
+
+
+def test_grown_r1_is_what_the_discriminator_pays() -> None:
+    recipe = gan_recipe("pocket", {"nimg": 8, "batch_size": 8, "precision": "fp32"})
+    stronger = gan_recipe("pocket", {"nimg": 8, "batch_size": 8, "precision": "fp32", "r1": 0.3})
+    grown, told = new_state(recipe, SHAPE, 10, CPU), new_state(stronger, SHAPE, 10, CPU)
+    grown.r1_growth = 3.0
+    batch = Batch(random_images(8), torch.arange(8), torch.ones(8, 64), torch.ones(8, 64), penalised=True)
+    for state, each in ((grown, recipe), (told, stronger)):
+        alternating_step(state, batch, each.objective)
+    for one, other in zip(grown.discriminator.parameters(), told.discriminator.parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, rtol=1e-5, atol=1e-8)  # type: ignore[arg-type]
+
+
+def test_a_target_for_r1_needs_r1() -> None:
+    with pytest.raises(UsageError, match="r1_target needs an r1 to begin with"):
+        gan_recipe("mlp", {"r1_target": 0.5})
+
+
+@pytest.mark.catches("growth of R1 not restored")
+def test_a_resume_knows_how_far_r1_has_grown(digits: ImageSet, tmp_path: Path) -> None:
+    recipe = gan_recipe("pocket", {"nimg": 640, "batch_size": 32, "precision": "fp32", "r1_target": 0.6})
+    whole, half, resumed = (new_state(recipe, SHAPE, 10, CPU) for _ in range(3))
+    list(train_steps(whole, digits, recipe))
+    next(train_steps(half, digits, recipe, lambda state, _: state.nimg == 288))
+    assert half.r1_growth > 1
+    save_checkpoint(tmp_path, half)
+    assert load_newest(tmp_path, resumed) == []
+    assert resumed.r1_growth == half.r1_growth
+    list(train_steps(resumed, digits, recipe))
+    assert resumed.r1_growth == whole.r1_growth
+    for key, value in whole.discriminator.state_dict().items():
+        assert torch.equal(value, resumed.discriminator.state_dict()[key])
 
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-free"])

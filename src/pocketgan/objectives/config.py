@@ -18,7 +18,14 @@ class ObjectiveConfig(Config):
     fresh_latents: bool = False  # alternating only: draw new latents for the generator's update
     r1: float = Field(default=0.0, ge=0)  # gamma of the gradient penalty on real images (Mescheder et al. 2018)
     r1_every: int = Field(default=1, ge=1)  # steps from one such penalty to the next, each that much stronger (lazy)
+    r1_target: float = Field(default=0.0, ge=0)  # the loss of the discriminator that a growing r1 keeps up; 0: constant
     class_weight: float = Field(default=0.0, ge=0)  # of naming the classes, for both players (Odena et al. 2017)
+
+    @model_validator(mode="after")
+    def _has_what_grows(self) -> ObjectiveConfig:
+        if self.r1_target and not self.r1:
+            raise ValueError("r1_target needs an r1 to begin with, such as 0.1")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_updates(self) -> ObjectiveConfig:

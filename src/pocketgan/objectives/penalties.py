@@ -1,11 +1,18 @@
-"""Penalties on the discriminator: images in, per-sample penalties ``[B]`` out. Averaging is the loop's business."""
+"""Penalties on the discriminator: images in, per-sample penalties ``[B]`` out. Averaging is the loop's business.
+
+And how strong R1 is, where it follows the discriminator's loss.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+R1_NIMG = 50_000  # images shown while R1 grows or shrinks by a factor of e
+R1_GROWTH = 20.0  # at most, over what it began with
 
 
 def gradient_penalty(logits_of: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
@@ -26,3 +33,25 @@ def gradient_penalty(logits_of: Callable[[Tensor], Tensor], images: Tensor) -> T
     )  # a view, for torch's flop counter cannot follow a leaf through a network
     (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return slopes.square().flatten(1).sum(1)
+
+
+def r1_growth(growth: float, loss_d: float, target: float, batch: int) -> float:
+    """What R1 is to be multiplied by after a step: a little more where the discriminator's loss is under its target.
+
+    A discriminator that learns its images by heart tells them from fakes ever more surely, and its loss falls; a
+    stronger penalty keeps it from that. The rule is that of adaptive augmentation (Karras et al. 2020, "Training
+    Generative Adversarial Networks with Limited Data", section 3.1), by the loss and on the penalty.
+
+    Parameters
+    ----------
+    growth
+        What it was multiplied by in this step, 1 to `R1_GROWTH`.
+    loss_d
+        The step's loss of the discriminator.
+    target
+        The loss to be held.
+    batch
+        Real images in the step.
+    """
+    step = math.exp(batch / R1_NIMG)
+    return min(R1_GROWTH, max(1.0, growth * step if loss_d < target else growth / step))

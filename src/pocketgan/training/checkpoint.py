@@ -1,8 +1,8 @@
 """Checkpoints: folders of safetensors and JSON, whole or absent, the newest two kept.
 
 With data order, latents and augmentation functions of (seed, nimg), a checkpoint needs the networks, the moving
-average, both optimisers, nimg, the images last found underrepresented and the losses summed since the epoch began;
-from there a run goes on bit for bit.
+average, both optimisers, nimg, the images last found underrepresented, the growth of R1 and the losses summed since the
+epoch began; from there a run goes on bit for bit.
 
 `manifest.json` holds the sha256 of every other file and of itself, so that no flipped bit passes.
 """
@@ -27,7 +27,7 @@ from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import check_version, read_bytes, read_json, sha256, whole_folder, write_bytes, write_text
 from pocketgan.training.state import TrainState
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 KEPT = 2
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 
@@ -44,6 +44,7 @@ class Facts(BaseModel):
     seconds: float
     suspicions: dict[str, int]
     armed: bool
+    r1_growth: float = 1.0  # versions before 4 had none
     made_with: dict[str, str | int]
 
 
@@ -66,6 +67,7 @@ def save_checkpoint(folder: Path, state: TrainState) -> Path:
         seconds=round(state.seconds, 3),
         suspicions=state.suspicions,
         armed=state.armed,
+        r1_growth=state.r1_growth,
         made_with=exactness(state.device),
     )
     with whole_folder(target) as beside:
@@ -163,6 +165,7 @@ def _load(path: Path, state: TrainState) -> None:
         ) from error
     state.summed, state.nimg, state.seconds = facts.summed, facts.nimg, facts.seconds
     state.suspicions, state.armed, state.made_with = facts.suspicions, facts.armed, facts.made_with
+    state.r1_growth = facts.r1_growth
 
 
 def _manifest(sums: dict[str, str], version: int) -> bytes:

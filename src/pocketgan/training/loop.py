@@ -20,7 +20,7 @@ from pocketgan.models.layers import Critique
 from pocketgan.models.table import pair_of
 from pocketgan.objectives.config import ObjectiveConfig
 from pocketgan.objectives.losses import loss_of
-from pocketgan.objectives.penalties import gradient_penalty
+from pocketgan.objectives.penalties import gradient_penalty, r1_growth
 from pocketgan.recipes import Recipe
 from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState, update_ema
@@ -67,7 +67,7 @@ def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig
         total_d = total_d + objective.class_weight * naming
     if batch.penalised:
         slopes = gradient_penalty(lambda images: discriminator(images, batch.labels).logits, batch.real)
-        total_d = total_d + objective.r1_every * objective.r1 / 2 * slopes.mean()
+        total_d = total_d + objective.r1_every * state.r1_growth * objective.r1 / 2 * slopes.mean()
     state.optimizer_d.zero_grad()
     total_d.backward()
     state.optimizer_d.step()
@@ -188,6 +188,8 @@ def train_steps(
         losses = torch.stack([loss_d, loss_g]).tolist()
         asked = after_step is not None and after_step(state, losses)
         update_ema(state, beta)
+        if recipe.objective.r1_target:
+            state.r1_growth = r1_growth(state.r1_growth, losses[0], recipe.objective.r1_target, size)
         epoch = state.nimg // len(data) + 1
         state.nimg += size
         state.sums = [total + loss for total, loss in zip(state.sums, losses, strict=True)]

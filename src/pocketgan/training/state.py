@@ -27,6 +27,7 @@ class TrainState:
     device: torch.device
     nimg: int = 0
     underrepresented: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))  # rows
+    r1_growth: float = 1.0  # what R1 is multiplied by where it holds the discriminator's loss up
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
     summed: int = 0  # steps in `sums`
     seconds: float = 0.0  # of training so far; for the timings, and for nothing that is trained
