@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-R1_NIMG = 50_000  # images shown while R1 grows or shrinks by a factor of e
+R1_NIMG = 100_000  # images shown while R1 grows or shrinks by a factor of e
 R1_GROWTH = 20.0  # at most, over what it began with
 
 
