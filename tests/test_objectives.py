@@ -16,8 +16,10 @@ from pocketgan.objectives.losses import LOSSES
 from pocketgan.objectives.penalties import R1_GROWTH, R1_NIMG, gradient_penalty, r1_growth
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
+from pocketgan.training.events import read_events
 from pocketgan.training.loop import Batch, alternating_step, train_steps
 from pocketgan.training.state import check_objective, new_state
+from pocketgan.verbs.train import train
 
 CPU = torch.device("cpu")
 SHAPE = (1, 28, 28)
@@ -168,6 +170,20 @@ def test_a_resume_knows_how_far_r1_has_grown(digits: ImageSet, tmp_path: Path) -
     assert resumed.r1_growth == whole.r1_growth
     for key, value in whole.discriminator.state_dict().items():
         assert torch.equal(value, resumed.discriminator.state_dict()[key])
+
+
+def test_the_log_of_a_run_tells_r1_where_it_follows_the_loss(
+    tmp_path: Path, small_mnist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, target in (("follows", 0.68), ("constant", 0.0)):
+        train("pocket", out=tmp_path / name, nimg=256, batch_size=32, r1_target=target, precision="fp32", device="cpu")
+    told = [
+        [event["r1"] for event in read_events(tmp_path / name / "events.jsonl") if "r1" in event]
+        for name in ("follows", "constant")
+    ]
+    assert told[1] == []
+    assert told[0][-1] > 0.1
+    assert capsys.readouterr().err.count("  R1 0.10") == len(told[0])
 
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-free"])

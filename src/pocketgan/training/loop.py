@@ -38,6 +38,7 @@ class Milestone(NamedTuple):
     loss_d: float
     loss_g: float
     finished: bool
+    r1: float | None = None  # gamma now, where it follows the loss
 
 
 class Batch(NamedTuple):
@@ -201,7 +202,8 @@ def train_steps(
             if ended or finished:
                 state.sums = [0.0, 0.0]
                 state.summed = 0
-            yield Milestone(state.nimg, epoch, ended or finished, mean_d, mean_g, finished)
+            r1 = recipe.objective.r1 * state.r1_growth if recipe.objective.r1_target else None
+            yield Milestone(state.nimg, epoch, ended or finished, mean_d, mean_g, finished, r1)
 
 
 def _next_batch(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe, stream: BatchStream) -> Batch:

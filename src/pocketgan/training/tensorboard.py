@@ -32,9 +32,9 @@ class Board:
 
         self.writer = SummaryWriter(str(folder))
 
-    def losses(self, nimg: int, losses: dict[str, float]) -> None:
+    def curves(self, nimg: int, values: dict[str, float]) -> None:
         """One point on each curve."""
-        for name, value in losses.items():
+        for name, value in values.items():
             self.writer.add_scalar(name, value, nimg)
 
     def images(self, nimg: int, sheet: NDArray[np.uint8]) -> None:

@@ -23,7 +23,7 @@ SAMPLES = 100  # in a sample grid, always of the same latents
 
 
 def log_epoch(run: Path, milestone: Milestone, seconds: float, speed: float, board: Board | None) -> None:
-    """Write an epoch's losses to `events.jsonl` and what it cost to `timings.jsonl`.
+    """Write an epoch's losses, and R1 where it follows them, to `events.jsonl` and what it cost to `timings.jsonl`.
 
     Parameters
     ----------
@@ -39,12 +39,14 @@ def log_epoch(run: Path, milestone: Milestone, seconds: float, speed: float, boa
         TensorBoard, if it is asked for.
     """
     place = {"epoch": milestone.epoch, "nimg": milestone.nimg}
-    losses = {"loss_d": _finite(milestone.loss_d), "loss_g": _finite(milestone.loss_g)}
-    append_event(run / "events.jsonl", {"event": "epoch", **place, **losses})
+    curves = {"loss_d": _finite(milestone.loss_d), "loss_g": _finite(milestone.loss_g)}
+    if milestone.r1 is not None:
+        curves["r1"] = milestone.r1
+    append_event(run / "events.jsonl", {"event": "epoch", **place, **curves})
     cost = {"seconds": round(seconds, 3), "images_per_second": round(speed, 1), "peak_memory_mb": peak_memory_mb()}
     append_event(run / "timings.jsonl", {**place, **cost})
     if board is not None:
-        board.losses(milestone.nimg, {name: value for name, value in losses.items() if value is not None})
+        board.curves(milestone.nimg, {name: value for name, value in curves.items() if value is not None})
 
 
 def wants_samples(milestone: Milestone, recipe: Recipe) -> bool:
