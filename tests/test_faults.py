@@ -202,22 +202,28 @@ def test_a_checkpoint_of_other_networks_is_refused_and_not_passed_over(tmp_path:
         load_newest(tmp_path, other)
 
 
-def test_a_checkpoint_of_the_version_before_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Version 2 knew nothing of underrepresented images."""
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_checkpoint_of_an_earlier_version_is_gone_on_with(
+    version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 2 knew nothing of underrepresented images, and 3 of an R1 that grows."""
     state = flips.small_state()
     state.nimg = 100
     with monkeypatch.context() as patch:
-        tensors = checkpoint._tensors
-        patch.setattr(checkpoint, "FORMAT_VERSION", 2)
+        tensors, fields = checkpoint._tensors, checkpoint.Facts.model_dump_json
+        without = {"underrepresented"} if version == 2 else set()
+        patch.setattr(checkpoint, "FORMAT_VERSION", version)
         patch.setattr(
             checkpoint,
             "_tensors",
-            lambda state: {name: value for name, value in tensors(state).items() if name != "underrepresented"},
+            lambda state: {name: value for name, value in tensors(state).items() if name not in without},
         )
+        patch.setattr(checkpoint.Facts, "model_dump_json", lambda facts, **_: fields(facts, exclude={"r1_growth"}))
         save_checkpoint(tmp_path, state)
     fresh = flips.small_state()
     assert load_newest(tmp_path, fresh) == []
     assert fresh.nimg == 100
+    assert fresh.r1_growth == 1.0
     assert len(fresh.underrepresented) == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from pocketgan.core.errors import UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.table import PAIRS, build_pair
 from pocketgan.objectives.losses import LOSSES
-from pocketgan.objectives.penalties import R1_GROWTH, R1_NIMG, gradient_penalty, r1_growth
+from pocketgan.objectives.penalties import MOST_R1_GROWTH, R1_NIMG, gradient_penalty, r1_growth
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.events import read_events
@@ -136,7 +137,7 @@ def test_r1_grows_while_the_loss_is_under_its_target_and_shrinks_above_it() -> N
     assert growth == pytest.approx(math.e)
     assert r1_growth(growth, loss_d=0.6, target=0.5, batch=100) == pytest.approx(math.exp(1 - 100 / R1_NIMG))
     assert r1_growth(1.0, loss_d=0.6, target=0.5, batch=100) == 1.0
-    assert r1_growth(R1_GROWTH, loss_d=0.4, target=0.5, batch=100) == R1_GROWTH
+    assert r1_growth(MOST_R1_GROWTH, loss_d=0.4, target=0.5, batch=100) == MOST_R1_GROWTH
 
 
 def test_grown_r1_is_what_the_discriminator_pays() -> None:
@@ -154,6 +155,15 @@ def test_grown_r1_is_what_the_discriminator_pays() -> None:
 def test_a_target_for_r1_needs_r1() -> None:
     with pytest.raises(UsageError, match="r1_target needs an r1 to begin with"):
         gan_recipe("mlp", {"r1_target": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("options", "chance"), [({}, "0.693"), ({"halves": "mean"}, "0.347"), ({"loss": "bce"}, "1.386")]
+)
+def test_a_loss_that_guessing_has_cannot_be_held(options: dict[str, Any], chance: str) -> None:
+    check_objective(gan_recipe("pocket", {"r1_target": float(chance) - 0.01, **options}))
+    with pytest.raises(UsageError, match=f"--r1-target 1.4: give less than {chance}"):
+        check_objective(gan_recipe("pocket", {"r1_target": 1.4, **options}))
 
 
 @pytest.mark.catches("growth of R1 not restored")
@@ -183,7 +193,7 @@ def test_the_log_of_a_run_tells_r1_where_it_follows_the_loss(
     ]
     assert told[1] == []
     assert told[0][-1] > 0.1
-    assert capsys.readouterr().err.count("  R1 0.10") == len(told[0])
+    assert capsys.readouterr().err.count("  R1 0.1") == len(told[0])
 
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-free"])

@@ -21,11 +21,10 @@ from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.layers import Generator
 from pocketgan.models.table import build_pair, pair_of
-from pocketgan.objectives.losses import loss_of
+from pocketgan.objectives.losses import HALVES, loss_of
 from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
 from pocketgan.training.groups import groups_of
-from pocketgan.training.loop import HALF
 
 
 class Digits(Dataset[tuple[Tensor, int]]):
@@ -106,7 +105,7 @@ class Classroom:
                 fake = generator(_latents(recipe, len(real)), labels)
                 on_real, on_fake = discriminator(real, labels), discriminator(fake.detach(), labels)
                 real_part, fake_part = loss.discriminator(on_real.logits, on_fake.logits)
-                loss_d = HALF[objective.halves] * (real_part.mean() + fake_part.mean())
+                loss_d = HALVES[objective.halves] * (real_part.mean() + fake_part.mean())
                 if objective.class_weight:
                     for found in (on_real, on_fake):
                         loss_d = loss_d + objective.class_weight * F.cross_entropy(found.class_logits, classes)

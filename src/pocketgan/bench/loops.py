@@ -42,9 +42,9 @@ LOOPS: dict[str, Callable[[ImageSet, Recipe], Loop]] = {"classroom": _classroom,
 def preset_here(name: str, **options: Any) -> Recipe:
     """A preset with options laid over it, and this processor's precision where it leaves that open.
 
-    Without the diagnosis of underrepresented images, which no tutorial's loop has.
+    Without the diagnosis of underrepresented images and an R1 that grows, which no tutorial's loop has.
     """
     precision = gan_recipe(name).optimizer.precision
     if precision == "auto":
         precision = "bf16" if multiplies_bf16(CPU) else "fp32"
-    return gan_recipe(name, {"precision": precision, "underrepresented": 0.0, **options})
+    return gan_recipe(name, {"precision": precision, "underrepresented": 0.0, "r1_target": 0.0, **options})

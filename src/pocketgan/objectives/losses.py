@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -54,6 +55,16 @@ LOSSES: dict[str, AdversarialLoss] = {
     "bce": AdversarialLoss(bce_discriminator, bce_generator),
     "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator),
 }
+
+
+HALVES = {"sum": 1.0, "mean": 0.5}  # what the discriminator's losses on real and on fake images are multiplied by
+
+
+def chance_loss(name: str, halves: str) -> float:
+    """The discriminator's loss where it cannot tell real images from fakes, and gives all the same logit."""
+    nothing = torch.zeros(())
+    on_real, on_fake = loss_of(name).discriminator(nothing, nothing)
+    return HALVES[halves] * float(on_real + on_fake)
 
 
 def loss_of(name: str) -> AdversarialLoss:

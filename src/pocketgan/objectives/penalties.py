@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 R1_NIMG = 100_000  # images shown while R1 grows or shrinks by a factor of e
-R1_GROWTH = 20.0  # at most, over what it began with
+MOST_R1_GROWTH = 20.0
 
 
 def gradient_penalty(logits_of: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
@@ -39,13 +39,13 @@ def r1_growth(growth: float, loss_d: float, target: float, batch: int) -> float:
     """What R1 is to be multiplied by after a step: a little more where the discriminator's loss is under its target.
 
     A discriminator that learns its images by heart tells them from fakes ever more surely, and its loss falls; a
-    stronger penalty keeps it from that. The rule is that of adaptive augmentation (Karras et al. 2020, "Training
-    Generative Adversarial Networks with Limited Data", section 3.1), by the loss and on the penalty.
+    stronger penalty keeps it from that. As adaptive augmentation does (Karras et al. 2020, "Training Generative
+    Adversarial Networks with Limited Data", section 3), but by the loss, and with the penalty.
 
     Parameters
     ----------
     growth
-        What it was multiplied by in this step, 1 to `R1_GROWTH`.
+        What it was multiplied by in this step, 1 to `MOST_R1_GROWTH`.
     loss_d
         The step's loss of the discriminator.
     target
@@ -54,4 +54,4 @@ def r1_growth(growth: float, loss_d: float, target: float, batch: int) -> float:
         Real images in the step.
     """
     step = math.exp(batch / R1_NIMG)
-    return min(R1_GROWTH, max(1.0, growth * step if loss_d < target else growth / step))
+    return min(MOST_R1_GROWTH, max(1.0, growth * step if loss_d < target else growth / step))

@@ -19,7 +19,7 @@ from pocketgan.data.stream import BatchStream
 from pocketgan.models.layers import Critique
 from pocketgan.models.table import pair_of
 from pocketgan.objectives.config import ObjectiveConfig
-from pocketgan.objectives.losses import loss_of
+from pocketgan.objectives.losses import HALVES, loss_of
 from pocketgan.objectives.penalties import gradient_penalty, r1_growth
 from pocketgan.recipes import Recipe
 from pocketgan.training.groups import groups_of
@@ -61,7 +61,7 @@ def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig
 
     real_critique, fake_critique = _critique_both(state, batch, fake.detach())
     on_real, on_fake = loss.discriminator(real_critique.logits, fake_critique.logits)
-    loss_d = HALF[objective.halves] * (on_real.mean() + on_fake.mean())
+    loss_d = HALVES[objective.halves] * (on_real.mean() + on_fake.mean())
     total_d = loss_d
     if objective.class_weight:
         naming = _class_error(real_critique, batch.labels) + _class_error(fake_critique, batch.labels)
@@ -97,7 +97,7 @@ def simultaneous_step(state: TrainState, batch: Batch, objective: ObjectiveConfi
 
     real, made = _critique_both(state, batch, images)
     on_real, on_fake = loss.discriminator(real.logits, made.logits)
-    loss_d = HALF[objective.halves] * (on_real.mean() + on_fake.mean())
+    loss_d = HALVES[objective.halves] * (on_real.mean() + on_fake.mean())
     loss_g = loss.generator(real.logits, made.logits).mean()
 
     (to_images,) = torch.autograd.grad(loss_g, images, retain_graph=True)
@@ -111,7 +111,6 @@ def simultaneous_step(state: TrainState, batch: Batch, objective: ObjectiveConfi
 
 
 STEPS = {"alternating": alternating_step, "simultaneous": simultaneous_step}
-HALF = {"sum": 1.0, "mean": 0.5}
 
 
 def _critique_both(state: TrainState, batch: Batch, fake: Tensor) -> tuple[Critique, Critique]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pocketgan.core.errors import UsageError
 from pocketgan.models.layers import BATCH_NORMS, Discriminator, Generator, Shape, channels_last, has
 from pocketgan.models.table import PAIRS, build_pair, pair_of
-from pocketgan.objectives.losses import loss_of
+from pocketgan.objectives.losses import chance_loss
 from pocketgan.recipes import Recipe
 
 
@@ -52,9 +52,14 @@ def check_objective(recipe: Recipe) -> None:
     Raises
     ------
     UsageError
-        The loss is unknown, or classes are to be named by a pair that names none.
+        The loss is unknown, R1 is to hold a loss that no discriminator has for long, or classes are to be named by a
+        pair that names none.
     """
-    loss_of(recipe.objective.loss)
+    chance = chance_loss(recipe.objective.loss, recipe.objective.halves)
+    if recipe.objective.r1_target >= chance:
+        raise UsageError(
+            f"--r1-target {recipe.objective.r1_target:g}: give less than {chance:.3f}, the loss of guessing"
+        )
     architecture = recipe.model.architecture
     pair = pair_of(architecture)
     if recipe.objective.class_weight and pair.clusters and not recipe.model.clusters:

@@ -153,7 +153,7 @@ class Training:
         speed = milestone.nimg / self.state.seconds
         losses = f"D {milestone.loss_d:.3f}  G {milestone.loss_g:.3f}"
         if milestone.r1 is not None:
-            losses += f"  R1 {milestone.r1:.2f}"
+            losses += f"  R1 {milestone.r1:.3g}"
         bar.update(milestone.nimg, f"epoch {milestone.epoch}/{epochs}  {speed:,.0f} images/s  {losses}")
         if milestone.epoch_ended:
             self.display.line(f"epoch {milestone.epoch}/{epochs}  {losses}  {speed:,.0f} images/s")
