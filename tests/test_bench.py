@@ -59,7 +59,7 @@ def test_the_page_says_what_the_runs_say(scored: Path, tmp_path: Path) -> None:
     keep(scored, tmp_path / "kept", generator=False)
     page = write_results([SHIPPED / "guide", tmp_path / "kept"], tmp_path / "results.md")
     text = page.read_text()
-    assert "| `pocket` | 0 | 0 | 2.00% (0.55% to 7.00%)" in text
+    assert "| `pocket` | 0 | 0 of 8 | 2.00% (0.55% to 7.00%)" in text
     assert "| `pocket` | 0 | 10 | 10 | 10 | 10 | 10 | 10 | 10 | 10 | 10 | 8 |" in text
     about = json.loads((SHIPPED / "guide" / "model.json").read_text())["test"]
     assert f"{about['errors']} of 10,000" in text

@@ -32,6 +32,8 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.data.pictures import read_picture
 from pocketgan.model import Model
+from pocketgan.recipes import GAN_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
+from pocketgan.verbs.listing import print_recipe
 
 VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
 VERBS += ["evaluate", "compare", "judge train", "import"]
@@ -375,6 +377,20 @@ def test_a_signal_during_the_import_of_torch_comes_after_it(monkeypatch: pytest.
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize(
+    ("name", "read"), [(name, gan_recipe) for name in GAN_PRESETS] + [("linear-224", classifier_recipe)]
+)
+def test_a_printed_recipe_can_be_saved_and_explains_every_field(
+    name: str, read: Callable[[str], Recipe | ClassifierRecipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_recipe(name)
+    (tmp_path / "mine.toml").write_text(capsys.readouterr().out)
+    assert read(str(tmp_path / "mine.toml")).name == name
+    for line in (tmp_path / "mine.toml").read_text().splitlines():
+        if " = " in line and not line.startswith(("#", "format_version", "kind")):
+            assert "  # " in line
+
+
 @pytest.mark.parametrize("words", [["recipes", "dcgan"], ["recipes"], ["--help"]])
 def test_a_closed_pipe_and_a_poor_terminal_are_no_drama(words: list[str]) -> None:
     command = [sys.executable, "-m", "pocketgan", *words]
@@ -587,7 +603,7 @@ def test_without_tensorboard_its_option_gets_one_line(
     ended = pocketgan("train", "mlp", "--data", data / "flat", "--tensorboard", "--out", tmp_path / "run")
     assert ended.code == 2
     assert is_one_line(ended)
-    assert "pip install 'pocketgan[tensorboard]'" in ended.err
+    assert "pip install '.[tensorboard]'" in ended.err
     assert not (tmp_path / "run").exists()
 
 

@@ -114,7 +114,7 @@ stored runs (`zoo/`) and classifiers.
 NOTES = """S1 is the error of the classifier C on generated images. Its labels are those asked for (conditional
 recipes), or those that the guide, another network, reads (unconditional ones): there S1 counts how often two
 classifiers disagree, which unreadable images bring about. In brackets: Wilson's 95 % interval. Minutes are of training
-alone, on as many threads as the column says, on a machine that did other work beside it: speeds are a lower bound.
+alone, on as many threads as the column says, mostly beside other work on the machine: speeds are a lower bound.
 """
 
 CLASSIFIER_NOTE = """Errors are counted once, after the last epoch, on all test images with their own labels, so that
@@ -159,8 +159,15 @@ def _run_rows(runs: Sequence[StoredRun]) -> list[str]:
         shares = _share(scores["s1"]), _share(scores["s1_10k"]), scores["s1_10k"]["labels_from"]
         speed = f"{summary['train_seconds'] / 60:.1f}", f"{summary['images_per_second']:,.0f}", summary["threads"]
         name = f"`{summary['recipe']}`" + (f" ({letter})" if letter else "")
-        rows.append(_row(name, summary["seed"], f"{run.epochs:.0f}", *shares, *speed, reported))
+        rows.append(_row(name, summary["seed"], _epochs(run), *shares, *speed, reported))
     return rows
+
+
+def _epochs(run: StoredRun) -> str:
+    """As many as it was trained for, and the preset's where those are more."""
+    preset = GAN_PRESETS.get(run.summary["recipe"])
+    asked = preset.recipe.schedule.epochs if preset else None  # type: ignore[union-attr]
+    return f"{run.epochs:.0f}" + (f" of {asked:.0f}" if asked and round(run.epochs) < asked else "")
 
 
 def _label_rows(runs: Sequence[StoredRun]) -> list[str]:

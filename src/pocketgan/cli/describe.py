@@ -45,7 +45,7 @@ def info(model: str, *, json_output: Json = False) -> None:
     Parameters
     ----------
     model
-        A run folder, a model folder or a classifier's folder; or guide, the shipped classifier.
+        A run folder, a model folder or a classifier's folder; or digits or guide, the shipped generator and classifier.
     """
     load_torch()
     from pocketgan.verbs.describe import load_any, model_layers

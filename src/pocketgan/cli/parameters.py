@@ -65,7 +65,7 @@ OnTrouble = Annotated[
 
 # ---- of models and scorecards --------------------------------------------------------------------------------------
 
-GanModel = Annotated[str, Parameter(help="A run folder or a model folder.")]
+GanModel = Annotated[str, Parameter(help="A run folder or a model folder; or digits, the shipped generator.")]
 RealSplit = Annotated[
     str, Parameter(help="Real images to measure against: test, or val for what was trained on MNIST's fit.")
 ]

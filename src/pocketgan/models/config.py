@@ -10,7 +10,11 @@ from pocketgan.core.config import Config
 class ModelConfig(Config):
     """A pair of networks, named as in the table of `pocketgan.models`."""
 
-    architecture: str = "pocket"
-    latent_dim: int = Field(default=64, ge=1, le=4096)  # length of z
-    channels_g: int = Field(default=0, ge=0, le=512, multiple_of=8)  # of the generator, at its widest; 0: its own
-    clusters: int = Field(default=0, ge=0, le=1024)  # groups of look-alike images that stand in for labels; 0 for none
+    architecture: str = Field(default="pocket", description="the pair of networks, named as its preset")
+    latent_dim: int = Field(default=64, ge=1, le=4096, description="length of the latent z")
+    channels_g: int = Field(
+        default=0, ge=0, le=512, multiple_of=8, description="channels of the generator at its widest; 0: its own"
+    )
+    clusters: int = Field(
+        default=0, ge=0, le=1024, description="groups of look-alike images that stand in for labels; 0: none"
+    )

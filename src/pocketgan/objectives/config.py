@@ -12,14 +12,28 @@ from pocketgan.core.config import Config
 class ObjectiveConfig(Config):
     """The loss, named as in the table of `pocketgan.objectives.losses`, what is added to it, and the updates' order."""
 
-    loss: str = "bce"
-    halves: Literal["sum", "mean"] = "sum"  # how the discriminator's losses on real and on fake images are joined
-    updates: Literal["alternating", "simultaneous"] = "alternating"  # simultaneous: G learns from D as it was before
-    fresh_latents: bool = False  # alternating only: draw new latents for the generator's update
-    r1: float = Field(default=0.0, ge=0)  # gamma of the gradient penalty on real images (Mescheder et al. 2018)
-    r1_every: int = Field(default=1, ge=1)  # steps from one such penalty to the next, each that much stronger (lazy)
-    r1_target: float = Field(default=0.0, ge=0)  # the loss of the discriminator that a growing r1 keeps up; 0: constant
-    class_weight: float = Field(default=0.0, ge=0)  # of naming the classes, for both players (Odena et al. 2017)
+    loss: str = Field(default="bce", description="bce or relativistic")
+    halves: Literal["sum", "mean"] = Field(
+        default="sum", description="how the discriminator's losses on real and on fake images are joined"
+    )
+    updates: Literal["alternating", "simultaneous"] = Field(
+        default="alternating", description="simultaneous: the generator learns from the discriminator as it was before"
+    )
+    fresh_latents: bool = Field(
+        default=False, description="draw new latents for the generator's update (alternating only)"
+    )
+    r1: float = Field(
+        default=0.0, ge=0, description="gamma of the gradient penalty on real images (Mescheder et al. 2018)"
+    )
+    r1_every: int = Field(
+        default=1, ge=1, description="steps from one such penalty to the next, each that much stronger (lazy)"
+    )
+    r1_target: float = Field(
+        default=0.0, ge=0, description="the discriminator's loss that a growing r1 keeps up; 0: r1 is constant"
+    )
+    class_weight: float = Field(
+        default=0.0, ge=0, description="of naming the classes, for both players (Odena et al. 2017)"
+    )
 
     @model_validator(mode="after")
     def _has_what_grows(self) -> ObjectiveConfig:

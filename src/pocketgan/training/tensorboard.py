@@ -21,7 +21,9 @@ def check_installed() -> None:
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
-        raise UsageError("--tensorboard needs the extra: pip install 'pocketgan[tensorboard]'") from error
+        raise UsageError(
+            "--tensorboard needs the extra: pip install '.[tensorboard]' in pocketgan's source folder"
+        ) from error
 
 
 class Board:

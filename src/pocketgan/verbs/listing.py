@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, Recipe, recipe_toml
+from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, ClassifierRecipe, Recipe, recipe_toml
 
 if TYPE_CHECKING:
     from pocketgan.classifier import Classifier
@@ -98,7 +98,7 @@ def print_recipes(as_json: bool) -> None:
 
 
 def print_recipe(name: str) -> None:
-    """One preset on stdout: its description as comments, then TOML that can be saved and changed.
+    """One preset on stdout: its description as comments, then TOML that can be saved and changed, each field explained.
 
     Raises
     ------
@@ -111,11 +111,23 @@ def print_recipe(name: str) -> None:
     preset = presets[name]
     noun = "recipe" if isinstance(preset.recipe, Recipe) else "classifier recipe"
     print(textwrap.fill(f"{noun} {name}. {preset.about}", 100, initial_indent="# ", subsequent_indent="# "))
-    print(recipe_toml(preset.recipe), end="")
+    print(_explained(preset.recipe), end="")
     if name in CLASSIFIER_PRESETS and name in GAN_PRESETS:
         print(
-            textwrap.indent(f"\nclassifier recipe {name}\n{recipe_toml(CLASSIFIER_PRESETS[name].recipe)}", "# "), end=""
+            textwrap.indent(f"\nclassifier recipe {name}\n{_explained(CLASSIFIER_PRESETS[name].recipe)}", "# "), end=""
         )
+
+
+def _explained(recipe: Recipe | ClassifierRecipe) -> str:
+    """A recipe as TOML, with what each field means behind it."""
+    fields, lines = type(recipe).model_fields, []
+    for line in recipe_toml(recipe).splitlines():
+        if line.startswith("["):
+            section = getattr(recipe, line.strip("[]"))
+            fields = type(section).model_fields
+        field = fields.get(line.partition(" = ")[0])
+        lines.append(f"{line}  # {field.description}" if field is not None and field.description else line)
+    return "\n".join(lines) + "\n"
 
 
 def print_layers(model: Model | Classifier, tables: dict[str, list[Layer]]) -> None:
