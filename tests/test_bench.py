@@ -28,6 +28,8 @@ from pocketgan.models.table import pair_of
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
 from pocketgan.saved import SHIPPED
 from pocketgan.training.groups import groups_of
+from pocketgan.training.loop import STEPS, Batch
+from pocketgan.training.state import new_state
 
 
 @pytest.fixture
@@ -67,6 +69,12 @@ def test_the_page_says_what_the_runs_say(scored: Path, tmp_path: Path) -> None:
     assert (tmp_path / "results" / "pocket-0.png").read_bytes() == (scored / "grid.png").read_bytes()
 
 
+def test_two_runs_of_one_name_are_refused(scored: Path, tmp_path: Path) -> None:
+    keep(scored, tmp_path / "kept")
+    with pytest.raises(UsageError, match="are both of pocket-0"):
+        write_results([scored, tmp_path / "kept"], tmp_path / "results.md")
+
+
 def test_what_is_neither_a_run_nor_a_classifier_is_refused(tmp_path: Path, small_run: Path) -> None:
     with pytest.raises(UsageError, match="neither"):
         write_results([tmp_path], tmp_path / "results.md")
@@ -79,6 +87,30 @@ def test_the_classroom_loop_trains_every_preset(name: str, digits: ImageSet) -> 
     recipe = gan_recipe(name)
     shown = list(islice(Classroom(digits, recipe).steps(), 3))
     assert shown == [recipe.schedule.batch_size * step for step in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("name", ["pocket", "dcgan", "mlp-bn"])
+def test_a_step_of_the_classroom_is_a_step_of_ours(
+    name: str, digits: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = gan_recipe(name, {"batch_size": 8, "precision": "fp32"})
+    ours = new_state(recipe, (1, 28, 28), 10, torch.device("cpu"))
+    theirs = Classroom(digits, recipe)
+    for network in (ours.generator, ours.discriminator, theirs.generator, theirs.discriminator):
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Dropout):
+                layer.p = 0.0
+    latents = torch.randn(8, recipe.model.latent_dim)
+    monkeypatch.setattr("pocketgan.bench.classroom._latents", lambda recipe, count: latents)
+    labels = digits.labels[:8] if name == "pocket" else None  # type: ignore[index]
+    real = to_floats(digits.images[:8], "signed")
+    STEPS[recipe.objective.updates](ours, Batch(real, labels, latents, latents, penalised=True), recipe.objective)
+    (theirs._together if name == "dcgan" else theirs._in_turn)(real, labels, 0)
+    for one, other in ((ours.discriminator, theirs.discriminator), (ours.generator, theirs.generator)):
+        pairs = zip(one.parameters(), other.parameters(), strict=True)
+        apart = torch.cat([(mine - its).detach().reshape(-1) for mine, its in pairs])
+        # Adam's first step is the rate, by the gradient's sign: noise where BatchNorm makes that nothing
+        assert (apart.abs() > recipe.optimizer.lr_g / 10).double().mean() < 0.01
 
 
 @pytest.mark.parametrize("name", ["pocket", "dcgan-rotate"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.cluster.vq import kmeans2
 
-from pocketgan.data.clusters import clusters
+from pocketgan.data.clusters import _pixels, clusters
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
 from pocketgan.models.config import ModelConfig
@@ -50,6 +50,19 @@ def test_few_images_leave_clusters_empty() -> None:
     found, _ = clusters(images, 8, seed=0)
     assert len(found[:3].unique()) == len(found[3:].unique()) == 1
     assert found[0] != found[3]
+
+
+def test_large_pictures_are_looked_at_small() -> None:
+    """64x64 in colour are 12,288 pixels, whose components would take minutes."""
+    halves = torch.zeros(40, 3, 64, 64, dtype=torch.uint8)
+    halves[:20, :, :, :32] = 200
+    halves[20:, :, :, 32:] = 200
+    halves += torch.randint(20, halves.shape, dtype=torch.uint8)
+    assert _pixels(halves).shape == (40, 3 * 16 * 16)
+    members = clusters(halves, 2, seed=0).members
+    assert members[:20].unique().tolist() != members[20:].unique().tolist()
+    assert len(members[:20].unique()) == len(members[20:].unique()) == 1
+    assert _pixels(halves[:, :1, :28, :28]).shape == (40, 784)
 
 
 def test_latents_choose_clusters_as_often_as_they_come() -> None:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from pocketgan.core.errors import UsageError
 from pocketgan.data.image_set import ImageSet
+from pocketgan.models.layers import BATCH_NORMS, has
 from pocketgan.models.table import PAIRS, build_pair
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.objectives.penalties import MOST_R1_GROWTH, R1_NIMG, gradient_penalty, r1_growth
@@ -226,12 +227,19 @@ def test_the_table_tells_which_pairs_name_classes(name: str) -> None:
     assert (critique.class_logits is not None) == PAIRS[name].names_classes
 
 
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_table_tells_which_discriminators_mix_images(name: str) -> None:
+    _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
+    assert has(discriminator, BATCH_NORMS) == PAIRS[name].mixes_images
+
+
 @pytest.mark.parametrize(
     ("name", "options", "word"),
     [
         ("mlp", {"class_weight": 0.1}, "names no classes"),
         ("pocket-free", {"clusters": 0}, "without --clusters pocket-free has nothing to name; give 0"),
         ("dcgan", {"r1": 0.1}, "alternating"),
+        ("dcgan-rotate", {"r1": 0.1}, "--r1: the discriminator of dcgan-rotate has BatchNorm"),
         ("pocket", {"updates": "simultaneous"}, "alternating"),
         ("mlp", {"loss": "relativstic"}, "did you mean 'relativistic'"),
     ],

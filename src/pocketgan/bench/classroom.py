@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from pocketgan.core.schedules import ema_beta, rate_factor
-from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.layers import Generator
 from pocketgan.models.table import build_pair, pair_of
@@ -28,7 +27,7 @@ from pocketgan.training.groups import groups_of
 
 
 class Digits(Dataset[tuple[Tensor, int]]):
-    """Grey images one by one, by the steps of torchvision's `MNIST`, `ToTensor` and `Normalize`."""
+    """Grey images one by one, by the steps of torchvision's `MNIST`, `RandomRotation`, `ToTensor` and `Normalize`."""
 
     def __init__(self, data: ImageSet, recipe: Recipe, groups: Tensor | None) -> None:
         self.data, self.groups, self.degrees = data, groups, recipe.data.rotate
@@ -38,10 +37,11 @@ class Digits(Dataset[tuple[Tensor, int]]):
         return len(self.data)
 
     def __getitem__(self, row: int) -> tuple[Tensor, int]:
-        image = self.data.images[row]
+        picture = Image.fromarray(self.data.images[row, 0].numpy())
         if self.degrees:
-            image = rotate(image[None], self.degrees, torch.default_generator)[0]
-        floats = _to_tensor(Image.fromarray(image[0].numpy()))
+            angle = float(torch.empty(1).uniform_(-self.degrees, self.degrees).item())
+            picture = picture.rotate(angle, Image.Resampling.NEAREST, fillcolor=0)
+        floats = _to_tensor(picture)
         if self.normalised:
             floats = _normalise(floats, [0.5], [0.5])
         return floats, 0 if self.groups is None else int(self.groups[row])
@@ -89,9 +89,9 @@ class Classroom:
 
     def steps(self) -> Iterator[int]:
         """Train to the end of the recipe's budget, yielding after each step how many images were shown so far."""
-        recipe, objective, loss = self.recipe, self.recipe.objective, loss_of(self.recipe.objective.loss)
-        generator, discriminator, size = self.generator, self.discriminator, recipe.schedule.batch_size
-        groups = groups_of(recipe, self.data, generator, self.average)
+        recipe, size = self.recipe, self.recipe.schedule.batch_size
+        torch.manual_seed(recipe.seed)
+        groups = groups_of(recipe, self.data, self.generator, self.average)
         loader = DataLoader(Digits(self.data, recipe, groups), batch_size=size, shuffle=True, drop_last=True)
         total = recipe.schedule.total_nimg(len(self.data))
         beta = ema_beta(size, recipe.schedule.ema_share * total) if recipe.schedule.ema_share else 0.0
@@ -102,31 +102,57 @@ class Classroom:
                 self.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
                 self.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
                 labels = None if groups is None else classes
-                fake = generator(_latents(recipe, len(real)), labels)
-                on_real, on_fake = discriminator(real, labels), discriminator(fake.detach(), labels)
-                real_part, fake_part = loss.discriminator(on_real.logits, on_fake.logits)
-                loss_d = HALVES[objective.halves] * (real_part.mean() + fake_part.mean())
-                if objective.class_weight:
-                    for found in (on_real, on_fake):
-                        loss_d = loss_d + objective.class_weight * F.cross_entropy(found.class_logits, classes)
-                if objective.r1 and shown // size % objective.r1_every == 0:
-                    slopes = gradient_penalty(lambda x, y=labels: discriminator(x, y).logits, real)  # type: ignore[misc]
-                    loss_d = loss_d + objective.r1_every * objective.r1 / 2 * slopes.mean()
-                _learn(self.optimizer_d, loss_d)
-                if objective.fresh_latents:
-                    fake = generator(_latents(recipe, len(real)), labels)
-                again = discriminator(fake, labels)
-                loss_g = loss.generator(on_real.logits.detach(), again.logits).mean()
-                if objective.class_weight:
-                    loss_g = loss_g + objective.class_weight * F.cross_entropy(again.class_logits, classes)
-                _learn(self.optimizer_g, loss_g)
+                learn = self._together if recipe.objective.updates == "simultaneous" else self._in_turn
+                loss_d, loss_g = learn(real, labels, shown)
                 if recipe.schedule.ema_share:
-                    _follow(self.average, generator, beta)
+                    _follow(self.average, self.generator, beta)
                 loss_d.item(), loss_g.item()
                 shown += len(real)
                 yield shown
                 if shown >= total:
                     return
+
+    def _in_turn(self, real: Tensor, labels: Tensor | None, shown: int) -> tuple[Tensor, Tensor]:
+        recipe, objective, loss = self.recipe, self.recipe.objective, loss_of(self.recipe.objective.loss)
+        discriminator = self.discriminator
+        fake = self.generator(_latents(recipe, len(real)), labels)
+        on_real, on_fake = discriminator(real, labels), discriminator(fake.detach(), labels)
+        real_part, fake_part = loss.discriminator(on_real.logits, on_fake.logits)
+        loss_d = HALVES[objective.halves] * (real_part.mean() + fake_part.mean())
+        if objective.class_weight:
+            for found in (on_real, on_fake):
+                loss_d = loss_d + objective.class_weight * F.cross_entropy(found.class_logits, labels)  # type: ignore[arg-type]
+        if objective.r1 and shown // recipe.schedule.batch_size % objective.r1_every == 0:
+            slopes = gradient_penalty(lambda images: discriminator(images, labels).logits, real)
+            loss_d = loss_d + objective.r1_every * objective.r1 / 2 * slopes.mean()
+        _learn(self.optimizer_d, loss_d)
+        if objective.fresh_latents:
+            fake = self.generator(_latents(recipe, len(real)), labels)
+        again = discriminator(fake, labels)
+        loss_g = loss.generator(on_real.logits.detach(), again.logits).mean()
+        if objective.class_weight:
+            loss_g = loss_g + objective.class_weight * F.cross_entropy(again.class_logits, labels)  # type: ignore[arg-type]
+        _learn(self.optimizer_g, loss_g)
+        return loss_d, loss_g
+
+    def _together(self, real: Tensor, labels: Tensor | None, shown: int) -> tuple[Tensor, Tensor]:
+        """Both from one pass over the same fakes, as TensorFlow's tutorial has it with its two tapes."""
+        loss = loss_of(self.recipe.objective.loss)
+        fake = self.generator(_latents(self.recipe, len(real)), labels)
+        on_real, on_fake = self.discriminator(real, labels), self.discriminator(fake, labels)
+        real_part, fake_part = loss.discriminator(on_real.logits, on_fake.logits)
+        loss_d = HALVES[self.recipe.objective.halves] * (real_part.mean() + fake_part.mean())
+        loss_g = loss.generator(on_real.logits, on_fake.logits).mean()
+        players = ((self.generator, loss_g), (self.discriminator, loss_d))
+        gradients = [
+            torch.autograd.grad(lost, list(player.parameters()), retain_graph=True) for player, lost in players
+        ]
+        for (player, _), given in zip(players, gradients, strict=True):
+            for parameter, gradient in zip(player.parameters(), given, strict=True):
+                parameter.grad = gradient
+        self.optimizer_g.step()
+        self.optimizer_d.step()
+        return loss_d, loss_g
 
 
 def _latents(recipe: Recipe, count: int) -> Tensor:

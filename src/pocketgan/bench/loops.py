@@ -12,14 +12,15 @@ from pocketgan.core.devices import multiplies_bf16
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.layers import Generator
 from pocketgan.recipes import Recipe, gan_recipe
+from pocketgan.training.finite import FiniteCheck
 from pocketgan.training.loop import train_steps
-from pocketgan.training.state import new_state
+from pocketgan.training.state import TrainState, new_state
 
 CPU = torch.device("cpu")
 
 
 class Loop(NamedTuple):
-    """A training that is under way: images shown after each step or milestone, and the generator that makes samples."""
+    """A training that is under way: images shown after each step, and the generator that makes samples."""
 
     steps: Iterator[int]
     sampler: Callable[[], Generator]
@@ -32,7 +33,14 @@ def _classroom(data: ImageSet, recipe: Recipe) -> Loop:
 
 def _own(data: ImageSet, recipe: Recipe) -> Loop:
     state = new_state(recipe, data.shape, len(data.class_names), CPU)
-    return Loop((milestone.nimg for milestone in train_steps(state, data, recipe)), lambda: state.sampler)
+    finite = FiniteCheck(state)
+
+    def looked_at(_: TrainState, losses: list[float]) -> bool:
+        """What every training looks at after a step; True has the step told."""
+        finite.after_step(losses)
+        return True
+
+    return Loop((milestone.nimg for milestone in train_steps(state, data, recipe, looked_at)), lambda: state.sampler)
 
 
 OWN = "pocketgan"

@@ -81,7 +81,7 @@ def write_results(folders: Sequence[Path], out: Path) -> Path:
     Raises
     ------
     UsageError
-        A folder is neither, or its images have no labels and so no S1.
+        A folder is neither, its images have no labels and so no S1, or two are of one recipe and seed.
     """
     runs, classifiers = [], []
     for folder in folders:
@@ -91,6 +91,12 @@ def write_results(folders: Sequence[Path], out: Path) -> Path:
             classifiers.append(read_json(model_folder(folder, "classifier") / "model.json"))
         else:
             raise UsageError(f"{folder} is neither a scored run nor a classifier")
+    for run in runs:
+        same = [str(other.folder) for other in runs if other.name == run.name]
+        if len(same) > 1:
+            raise UsageError(
+                f"{' and '.join(same)} are both of {run.name}, and their pictures would be; give one of them"
+            )
     runs.sort(key=lambda run: (_place(run.summary["recipe"], GAN_PRESETS), run.summary["seed"]))
     lines = [HEAD, "## Generators", "", *_run_rows(runs), "", NOTES]
     lines += ["## Label counts of the 100 fakes, as C reads them", "", *_label_rows(runs), ""]

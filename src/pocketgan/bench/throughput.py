@@ -145,7 +145,7 @@ def _warm(loop: Iterator[int]) -> Iterator[int]:
 
 
 def _speed(loop: Iterator[int], seconds: float = TURN_SECONDS) -> float:
-    """Images a second over at least so many seconds, from one step's or milestone's end to another's."""
+    """Images a second over at least so many seconds, from one step's end to another's."""
     first, began = next(loop), time.perf_counter()
     for shown in loop:
         spent = time.perf_counter() - began

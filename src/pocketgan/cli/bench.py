@@ -189,6 +189,8 @@ def steering(
 
 def _seeds(text: str) -> list[int]:
     words = listed(text)
+    if not words:
+        raise UsageError("--seeds: give at least one, such as 0,1,2")
     for word in words:
         if not word.isdecimal():
             raise UsageError(f"--seeds: {word!r} is no whole number from 0; give them with commas between")

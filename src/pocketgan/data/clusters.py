@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.randomness import generator
@@ -12,6 +13,7 @@ from pocketgan.core.randomness import generator
 SEEN = 10_000  # images that the groups are found in, at most; all images then join the nearest group
 COMPONENTS = 50
 ROUNDS = 30
+MOST_PIXELS, SHRUNK_SIDE = 1024, 16  # of an image, channels counted too, that is looked at as it is; of one that is not
 
 
 class Clusters(NamedTuple):
@@ -52,14 +54,21 @@ def clusters(images: Tensor, count: int, seed: int) -> Clusters:
 
 def _principal(images: Tensor) -> tuple[Tensor, Tensor]:
     """The mean picture and the directions in which pictures differ most, float64 ``[P]`` and ``[P, D]``."""
-    pixels = images.flatten(1).double()
+    pixels = _pixels(images)
     mean = pixels.mean(0)
     _, directions = torch.linalg.eigh((pixels - mean).T @ (pixels - mean))
     return mean, directions.flip(1)[:, :COMPONENTS]
 
 
 def _projected(images: Tensor, mean: Tensor, components: Tensor) -> Tensor:
-    return (images.flatten(1).double() - mean) @ components
+    return (_pixels(images) - mean) @ components
+
+
+def _pixels(images: Tensor) -> Tensor:
+    """Images as float64 ``[N, P]``; larger ones shrunk first, for the components of P pixels take time by its cube."""
+    if images[0].numel() > MOST_PIXELS:
+        images = F.adaptive_avg_pool2d(images.float(), SHRUNK_SIDE)
+    return images.flatten(1).double()
 
 
 def _begin(points: Tensor, count: int, random: torch.Generator) -> Tensor:

@@ -29,6 +29,7 @@ class Pair(NamedTuple):
     channels: bool = False  # the generator can have another number of them
     clusters: bool = False  # it can learn with clusters of images in the place of classes
     names_classes: bool = False  # the discriminator gives logits of classes, or of clusters in their place
+    mixes_images: bool = False  # the discriminator has BatchNorm, so what it says of an image depends on the others
     side_multiple: int = 1  # height and width must be multiples of this,
     side_exact: int | None = None  # or exactly this
     pixels: PixelRange = "signed"  # the range in which both networks see images
@@ -40,7 +41,7 @@ PAIRS: dict[str, Pair] = {
     "mlp-bn":       Pair(partial(MLPGenerator, hidden=(256, 512, 1024), batch_norm=True),  partial(MLPDiscriminator, hidden=(512, 256))),
     "mlp-deep":     Pair(partial(MLPGenerator, hidden=(256, 512, 1024)),                   partial(MLPDiscriminator, hidden=(512, 256))),
     "dcgan":        Pair(DCGANGenerator,                                                   DCGANDiscriminator, side_multiple=4),
-    "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, side_exact=28, pixels="unit"),
+    "dcgan-rotate": Pair(RotateGenerator,                                                  RotateDiscriminator, mixes_images=True, side_exact=28, pixels="unit"),
     "pocket":       Pair(PocketGenerator,                                                  PocketDiscriminator, conditional=True, channels=True, names_classes=True, side_multiple=4),
     "pocket-free":  Pair(PocketFreeGenerator,                                              PocketDiscriminator, channels=True, names_classes=True, clusters=True, side_multiple=4),
 }

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketgan.core.errors import UsageError
-from pocketgan.models.layers import BATCH_NORMS, Discriminator, Generator, Shape, channels_last, has
+from pocketgan.models.layers import Discriminator, Generator, Shape, channels_last, has
 from pocketgan.models.table import PAIRS, build_pair, pair_of
 from pocketgan.objectives.losses import chance_loss
 from pocketgan.recipes import Recipe
@@ -52,8 +52,8 @@ def check_objective(recipe: Recipe) -> None:
     Raises
     ------
     UsageError
-        The loss is unknown, R1 is to hold a loss that no discriminator has for long, or classes are to be named by a
-        pair that names none.
+        The loss is unknown, R1 is to hold a loss that no discriminator has for long or to be paid by one that mixes
+        images, or classes are to be named by a pair that names none.
     """
     chance = chance_loss(recipe.objective.loss, recipe.objective.halves)
     if recipe.objective.r1_target >= chance:
@@ -62,6 +62,8 @@ def check_objective(recipe: Recipe) -> None:
         )
     architecture = recipe.model.architecture
     pair = pair_of(architecture)
+    if recipe.objective.r1 and pair.mixes_images:
+        raise UsageError(f"--r1: the discriminator of {architecture} has BatchNorm and judges no image alone; give 0")
     if recipe.objective.class_weight and pair.clusters and not recipe.model.clusters:
         raise UsageError(f"--class-weight: without --clusters {architecture} has nothing to name; give 0")
     if recipe.objective.class_weight and not pair.names_classes:
@@ -100,7 +102,7 @@ def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) 
         optimizer_d=adam(discriminator, options.lr_d),
         device=device,
         convolutional=convolutional,
-        splits_passes=has(discriminator, BATCH_NORMS),
+        splits_passes=pair_of(recipe.model.architecture).mixes_images,
         drops=has(generator, nn.Dropout) or has(discriminator, nn.Dropout),
     )
 
