@@ -1,4 +1,4 @@
-"""The loop that tutorials teach: a data loader, one image at a time turned to floats, each player's passes apart.
+"""The loop that tutorials teach: a data loader, one image at a time turned to floats, no pass that holds real and fake.
 
 It trains the same networks by the same objective and schedule as a recipe, and is what `bench throughput` and `bench
 curves` measure against.

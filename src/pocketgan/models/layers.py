@@ -100,9 +100,6 @@ def has(module: nn.Module, kind: type[nn.Module] | tuple[type[nn.Module], ...]) 
     return any(isinstance(layer, kind) for layer in module.modules())
 
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-
-
 def parameter_count(module: nn.Module) -> int:
     """Trainable parameters of a network."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)

@@ -34,8 +34,8 @@ class Cost(NamedTuple):
 
 # fmt: off
 COSTS: dict[str, Cost] = {
-    "pocket":       Cost(  513_444, 842_475,  80.3,  4_100),
-    "pocket-free":  Cost(  516_900, 870_177,  80.5,  3_700),
+    "pocket":       Cost(  513_444, 842_475,  80.3,  4_360),
+    "pocket-free":  Cost(  516_900, 870_177,  80.5,  4_340),
     "mlp":          Cost(  227_344, 226_761,   4.6, 27_900),
     "mlp-bn":       Cost(1_489_936, 533_505,  15.8,  9_300),
     "dcgan":        Cost(2_318_209, 212_865, 472.4,  1_050),
