@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
 from itertools import islice, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 import torch
 
@@ -18,7 +16,6 @@ from pocketgan.bench.curves import curves, write_curves
 from pocketgan.bench.results import keep, write_results
 from pocketgan.bench.speedrun import speedrun
 from pocketgan.bench.throughput import drawing, throughput, write_throughput
-from pocketgan.core.devices import peak_memory_mb
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import grid, to_floats, to_png
 from pocketgan.core.terminal import Display
@@ -139,21 +136,6 @@ def test_throughput_is_measured_and_written(small_run: Path, tmp_path: Path, mon
     assert f"{drawn.images_per_second:,.0f} images a second in bulk" in text
     assert f"| `mlp` | fp32 | {row.classroom:,.0f} | {row.here:,.0f} | {row.ratio:.1f} " in text
     assert f"| {row.fp32_share:.0%} | {row.bf16_share:.0%} | 300 | 300 |" in text
-
-
-@pytest.mark.skipif(
-    not Path("/proc/self/status").is_file() or "VmHWM:" not in Path("/proc/self/status").read_text(),
-    reason="this system tells no peak of one program alone",
-)
-def test_a_childs_peak_is_not_its_parents() -> None:
-    held = np.ones(600 << 17)  # 629 MB
-    mine = peak_memory_mb()
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        childs = pool.apply(peak_memory_mb)
-    assert mine is not None
-    assert childs is not None
-    assert held.nbytes / 1e6 < mine
-    assert 0 < childs < mine - 300
 
 
 def test_curves_look_at_both_loops_at_the_same_images(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:

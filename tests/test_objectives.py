@@ -87,7 +87,8 @@ def test_the_penalty_of_a_network_has_the_gradient_that_differences_give() -> No
 
 
 def test_the_champions_step_is_the_plain_loops() -> None:
-    recipe = gan_recipe("pocket", {"nimg": 8, "batch_size": 8, "precision": "fp32"})
+    # Adam's own eps would make a full step of either sign from a gradient that is zero but for rounding
+    recipe = gan_recipe("pocket", {"nimg": 8, "batch_size": 8, "precision": "fp32", "eps": 0.1})
     ours, plain = (new_state(recipe, SHAPE, 10, CPU) for _ in range(2))
     objective = recipe.objective
     labels, latents = torch.arange(8), torch.randn(8, 64, generator=torch.Generator().manual_seed(1))
@@ -114,7 +115,8 @@ def test_the_champions_step_is_the_plain_loops() -> None:
     of_g = [parameter.grad for parameter in plain.generator.parameters()]
     for network, expected in ((ours.discriminator, of_d), (ours.generator, of_g)):
         for parameter, gradient in zip(network.parameters(), expected, strict=True):
-            assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-6)  # type: ignore[arg-type]
+            close = 1e-4 * gradient.abs().max().item()  # type: ignore[union-attr]
+            assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=close + 1e-6)  # type: ignore[arg-type]
 
 
 def test_the_lazy_penalty_falls_due_by_nimg(digits: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:

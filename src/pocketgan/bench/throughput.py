@@ -16,9 +16,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pocketgan.bench.loops import CPU, LOOPS, preset_here
-from pocketgan.core.devices import peak_memory_mb
 from pocketgan.core.files import write_text
 from pocketgan.core.latents import BLOCK
+from pocketgan.core.memory import keep_freed_memory, peak_memory_mb
 from pocketgan.core.terminal import Display
 from pocketgan.data.mnist import mnist
 from pocketgan.model import Model
@@ -162,6 +162,7 @@ def _memory(kind: str, name: str) -> int | None:
 
 
 def _peak(kind: str, name: str) -> int | None:
+    keep_freed_memory()
     loop = LOOPS[kind](mnist("train"), preset_here(name, nimg=1 << 40)).steps
     _speed(loop, seconds=2.0)
     return peak_memory_mb()

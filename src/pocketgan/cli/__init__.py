@@ -23,6 +23,7 @@ from pocketgan.cli import (
     steer,
     train,
 )
+from pocketgan.core.memory import keep_freed_memory
 from pocketgan.core.signals import Terminated, terminate
 
 DEBUG = "--debug"
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     debug = DEBUG in words
     words = [word for word in words if word != DEBUG]
     signal.signal(signal.SIGTERM, terminate)
+    keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to stop

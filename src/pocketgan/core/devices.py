@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import sys
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
@@ -59,18 +57,3 @@ def exactness(device: torch.device) -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     }
-
-
-def peak_memory_mb() -> int | None:
-    """The most memory this process has held so far, in MB (10^6 bytes); None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    status = Path("/proc/self/status")
-    if status.is_file():  # of this program alone; what `getrusage` says began with the parent's at the fork
-        peaks = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        if peaks:
-            return round(int(peaks[0].split()[1]) * 1024 / 1e6)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6)

@@ -38,7 +38,7 @@ class ObjectiveConfig(Config):
     @model_validator(mode="after")
     def _has_what_grows(self) -> ObjectiveConfig:
         if self.r1_target and not self.r1:
-            raise ValueError("r1_target needs an r1 to begin with, such as 0.1")
+            raise ValueError("r1_target needs an r1 to begin with, such as 0.1; or give 0")
         return self
 
     @model_validator(mode="after")

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pocketgan.core.devices import peak_memory_mb
 from pocketgan.core.files import write_bytes
+from pocketgan.core.memory import peak_memory_mb
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.samples import Samples
