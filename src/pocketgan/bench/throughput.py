@@ -177,8 +177,8 @@ def write_throughput(rows: list[Speed], drawn: Drawing, out: Path) -> Path:
         "Images a second in training, batch as in the recipe, beside the loop of tutorials: a data loader, images",
         "turned to floats one by one as torchvision does it, fp32, each player's passes apart (`dcgan`: one for both, "
         "as its tutorial has it). Both go without the",
-        "diagnosis of underrepresented images that `pocket` makes every three epochs, and with an R1 that stays; both keep "
-        f"freed memory, as all commands do. {ROUNDS} turns of each in one",
+        "diagnosis of underrepresented images that `pocket` makes every three epochs, and with an R1 that stays; both",
+        f"keep freed memory, as all commands do. {ROUNDS} turns of each in one",
         "run; the ratio is the median of the turns', with the least and the most. A peak is what this machine's",
         "products of two matrices of 1024 a side reach in the same run. Memory is the peak of a process that does",
         "nothing else.",
