@@ -105,7 +105,7 @@ def write_curves(found: Sequence[Curve], out: Path) -> Path:
         "Each recipe trained on `fit` by the loop of tutorials and by pocketgan's, with the same networks, objective",
         f"and schedule; the Fréchet distance of {SAMPLES:,} samples to `val` in the judge's features, mean of {seeds}",
         "seeds (least to most in the table). Both go without the diagnosis of underrepresented images that `pocket`",
-        "adds. Nothing was chosen by these figures.",
+        "adds, and with an R1 that stays. Nothing was chosen by these figures.",
         "",
         f"`pocketgan bench curves`: torch {facts['torch']}, {facts['machine']}, {facts['threads']} threads.",
     ]
