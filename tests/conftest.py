@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from pocketgan.classifier import Classifier
 from pocketgan.core.cache import VARIABLE
@@ -20,6 +21,9 @@ from pocketgan.models.table import build_pair
 from pocketgan.recipes import gan_recipe
 from pocketgan.steer.table import METHODS
 from pocketgan.verbs.train import train
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+settings.load_profile("untimed")
 
 SMALL = {"train": 600, "test": 200, "fit": 500, "val": 100}  # images of `small_mnist`
 

@@ -31,7 +31,7 @@ from pocketgan.data.stream import BatchStream
 IDX_ARRAYS = arrays(np.uint8, st.lists(st.integers(0, 6), min_size=1, max_size=4).map(tuple))
 VAL_DIGEST = "d5a3628bd68c240c1172d8822a217012da634e216e7916d2d7966356642504dd"
 
-each_example_in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+each_example_in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def random_images(count: int, channels: int = 1, height: int = 9, width: int = 12, seed: int = 0) -> torch.Tensor:

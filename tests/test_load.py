@@ -31,7 +31,7 @@ LABELS = np.array([2, 0, 1, 1, 0, 2])
 
 Loaded = TypeVar("Loaded")
 
-each_example_in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+each_example_in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def save(path: Path, array: np.ndarray, kind: str = "PNG") -> None:

@@ -73,7 +73,7 @@ def test_the_kernel_distance_is_torchmetrics() -> None:
 
 
 @given(st.integers(1, 12), st.integers(0, 2**31), st.floats(0.1, 5.0), st.floats(-3.0, 3.0))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_gaussians_with_one_covariance_up_to_a_factor_have_a_closed_form(
     dim: int, seed: int, factor: float, shift: float
 ) -> None:
@@ -159,7 +159,7 @@ def test_the_figures_of_an_image_do_not_depend_on_the_others(figures: Callable[[
 
 
 @given(st.integers(2, 400))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_halves_share_no_image_and_leave_none(count: int) -> None:
     sets = halves(count)
     assert len(sets) == 1 + 2 * PAIRS

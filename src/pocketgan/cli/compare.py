@@ -33,18 +33,20 @@ def compare(
     out
         A new folder for comparison.html and comparison.json.
     markdown
-        A Markdown file for the table of the main metrics, lowest fd_judge first; one that is there is replaced.
+        A Markdown file for the table of the main metrics, lowest fd_judge first. Of one that has such a table
+        already only the table is replaced; what you wrote above it stays.
     """
     load_torch()
-    from pocketgan.core.files import write_text
-    from pocketgan.scorecard.listing import leaderboard, print_comparison
+    from pocketgan.core.files import write_bytes
+    from pocketgan.scorecard.listing import above_table, leaderboard, print_comparison
     from pocketgan.verbs.compare import compare as compare_subjects
 
+    above = above_table(markdown) if markdown is not None else b""
     found = compare_subjects(
         *subjects, split=split, count=count, seed=seed, judge=judge, out=out, device=device, quiet=quiet
     )
     if markdown is not None:
-        write_text(markdown, leaderboard(found))
+        write_bytes(markdown, above + leaderboard(found).encode())
     if json_output:
         print(json.dumps(found.model_dump(mode="json"), indent=2))
     else:

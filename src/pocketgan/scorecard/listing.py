@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pocketgan.core.errors import UsageError
+from pocketgan.core.files import read_bytes
 from pocketgan.scorecard.card import Interval, Scorecard
 from pocketgan.scorecard.comparison import Comparison, Place, Row, title_of
 from pocketgan.scorecard.figures import METRICS, protocol_name, shown
@@ -16,6 +19,7 @@ MAIN = ("tstr", "fd_judge", "label_error", "precision", "recall", "coverage", "d
 MOST_COLUMNS = 4  # subjects that fit side by side
 UNSEEN_WIDTH = 140  # characters, where no terminal tells how wide it is
 NONE = "-"  # where a metric was not measured
+TABLE_BELOW = "<!-- What stands above is kept; what stands below is replaced by `pocketgan compare --markdown`. -->"
 LEGEND = "* best, or not told from the best   ~ saturated: not told from real images"
 
 
@@ -76,12 +80,30 @@ def _subjects_down(comparison: Comparison) -> Table:
     return table
 
 
+def above_table(path: Path) -> bytes:
+    """What a Markdown file has above the table of an earlier comparison, or a heading for a file that is not there.
+
+    Raises
+    ------
+    UsageError
+        The file has no such table, so it is another's.
+    PocketganError
+        It cannot be read.
+    """
+    if not path.exists():
+        return b"# Leaderboard\n\n"
+    above, found, _ = read_bytes(path).partition(TABLE_BELOW.encode())
+    if not found:
+        raise UsageError(f"{path} was not made by --markdown and would be written over; name another file")
+    return above
+
+
 def leaderboard(comparison: Comparison) -> str:
     """The comparison as a Markdown table of the main metrics, the subject nearest to real images first."""
     rows = _main_rows(comparison)
     distances = next(row.places for row in rows if row.metric == "fd_judge")
     order = sorted(range(len(comparison.subjects)), key=lambda place: _value(distances[place]))
-    top = ["# Leaderboard", "", "Made by `pocketgan compare FOLDERS --markdown`, nearest to real images first.", ""]
+    top = [TABLE_BELOW, "", "Nearest to real images first.", ""]
     heads = ["", *(f"`{protocol_name(row.metric, comparison.count)}`" for row in rows), "verdict"]
     lines = [*top, _line(heads), _line(["---", *["---:"] * len(rows), "---"])]
     lines.append(_line(["*real images*", *(_written(row, row.floor) for row in rows), ""]))
