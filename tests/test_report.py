@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from pocketgan.core.errors import PocketganError, UsageError
@@ -21,7 +23,7 @@ from pocketgan.core.pixels import grid, to_png
 from pocketgan.data.mnist import mnist
 from pocketgan.recipes import gan_recipe, write_recipe
 from pocketgan.report import write_report
-from pocketgan.report.charts import nice_ticks, spread, tick_texts
+from pocketgan.report.charts import Series, line_chart, log_ticks, nice_ticks, spread, tick_texts
 from pocketgan.report.pictures import animation, in_one_row
 from pocketgan.report.scorecard import write_scorecard_page
 from pocketgan.report.words import per_cent
@@ -615,6 +617,25 @@ def test_ticks_are_round_and_enclose_the_values() -> None:
         assert 2 <= len(ticks) <= 9
         assert np.allclose(np.diff(ticks), step)
         assert len(set(tick_texts(ticks, percent=False))) == len(ticks)
+
+
+@given(st.floats(1e-3, 1e6), st.floats(1, 1e6))
+def test_logarithmic_ticks_enclose_what_is_drawn(low: float, ratio: float) -> None:
+    ticks = log_ticks(low, low * ratio)
+    assert ticks[0] <= low
+    assert low * ratio <= ticks[-1]
+    assert len(ticks) >= 2
+    assert all(f"{tick:.0e}"[0] in "125" for tick in ticks)
+    assert len([tick for tick in ticks if low < tick < low * ratio]) >= len(ticks) - 2
+
+
+def test_equal_ratios_are_equally_high_on_a_logarithmic_chart() -> None:
+    lines = [Series("one", [(1, 400.0), (2, 40.0), (3, 4.0), (4, 0.0)])]
+    drawn = line_chart(lines, x_label="epoch", y_label="distance", alt="", width=720, logarithmic=True)
+    (points,) = re.findall(r'<polyline class="line" points="([^"]*)"', drawn)
+    high, middle, low = (float(point.split(",")[1]) for point in points.split())
+    assert middle - high == pytest.approx(low - middle, abs=0.2)
+    assert " ".join(re.findall(r">([0-9.]+)</text>", drawn)).startswith("2 5 10 20 50 100 200 500 ")
 
 
 def test_labels_that_would_overlap_are_moved_apart_in_order() -> None:

@@ -140,4 +140,4 @@ def _chart(found: Sequence[Curve], name: str, axis: str, words: str) -> str:
         ]
         lines.append(Series(loop, points, accent=loop == OWN))
     alt = f"{name}: Fréchet distance over {words}, by both loops"
-    return line_chart(lines, x_label=words, y_label="Fréchet distance", alt=alt, width=WIDE, percent=False)
+    return line_chart(lines, x_label=words, y_label="Fréchet distance", alt=alt, width=WIDE, logarithmic=True)

@@ -136,7 +136,7 @@ def _losses_chart(run: Run) -> Markup:
     label = "loss, in nats" if run.recipe.objective.loss == "bce" else "loss"
     alt = words.loss_alt(run.losses) if run.losses else ""
     return both_widths(
-        partial(charts.line_chart, series, x_label="epoch", y_label=label, alt=alt, percent=False),
+        partial(charts.line_chart, series, x_label="epoch", y_label=label, alt=alt),
     )
 
 

@@ -8,6 +8,7 @@ the page carries a wide and a narrow drawing and shows the one that fits. All te
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -42,15 +43,27 @@ class Interval(NamedTuple):
     accent: bool = False
 
 
-def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, alt: str, width: int, percent: bool) -> Markup:
+def line_chart(
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    width: int,
+    percent: bool = False,
+    logarithmic: bool = False,
+) -> Markup:
     """Lines over whole numbers such as epochs, with a legend above and name and last value beside each line.
 
-    `percent` shows fractions as per cent and lets the axis begin near the lowest value; else it holds 0. Points that
-    are no finite numbers are left out; without any point the chart is empty.
+    `percent` shows fractions as per cent and lets the axis begin near the lowest value, `logarithmic` makes equal
+    ratios equally high; else the axis holds 0. Points that are no finite numbers, or none with a logarithm, are left
+    out; without any point the chart is empty.
     """
-    series = [
-        line._replace(points=[p for p in line.points if math.isfinite(p[0]) and math.isfinite(p[1])]) for line in series
-    ]
+
+    def shown(x: float, y: float) -> bool:
+        return math.isfinite(x) and math.isfinite(y) and (y > 0 or not logarithmic)
+
+    series = [line._replace(points=[point for point in line.points if shown(*point)]) for line in series]
     series = [line for line in series if line.points]
     if not series:
         return Markup("")
@@ -61,7 +74,12 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, alt: str
     xs = [x for line in series for x, _ in line.points]
     ys = [y for line in series for _, y in line.points]
     first, last = (min(xs), max(xs)) if min(xs) < max(xs) else (min(xs) - 1, max(xs) + 1)
-    y_ticks = nice_ticks(min(ys) if percent else min(0.0, *ys), max(ys), 5)
+    if logarithmic:
+        y_ticks = log_ticks(min(ys), max(ys))
+        y_texts = [f"{y:g}" for y in y_ticks]
+    else:
+        y_ticks = nice_ticks(min(ys) if percent else min(0.0, *ys), max(ys), 5)
+        y_texts = tick_texts(y_ticks, percent)
     x_ticks = [x for x in nice_ticks(min(xs), max(xs), 8 if width >= WIDE else 5) if x == round(x) and first <= x]
     x_ticks = [x for x in x_ticks if x <= max(xs)] or [min(xs)]
     if len(x_ticks) > 1 and x_ticks[0] - first > 0.6 * (x_ticks[1] - x_ticks[0]):
@@ -71,10 +89,11 @@ def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, alt: str
         return left + (x - first) / (last - first) * (right - left)
 
     def y_of(y: float) -> float:
-        return bottom - (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (bottom - top)
+        low, here, high = (math.log(end) if logarithmic else end for end in (y_ticks[0], y, y_ticks[-1]))
+        return bottom - (here - low) / (high - low) * (bottom - top)
 
     parts = [svg.text(0, 40, y_label, "muted")]
-    for y, words in zip(y_ticks, tick_texts(y_ticks, percent), strict=True):
+    for y, words in zip(y_ticks, y_texts, strict=True):
         parts += [
             svg.line(left, y_of(y), right, y_of(y), "rule"),
             svg.text(left - 8, y_of(y) + 4, words, "muted", "end"),
@@ -181,6 +200,14 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [number * step for number in range(first, max(last, first + 1) + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten that enclose `low` and `high`, both above 0; two or more."""
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    steps = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    first = bisect_right(steps, low) - 1
+    return steps[first : max(bisect_left(steps, high), first + 1) + 1]
 
 
 def tick_texts(ticks: Sequence[float], percent: bool) -> list[str]:
