@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 
 from pocketgan.classifier import Classifier
+from pocketgan.cli import main
 from pocketgan.core.cache import VARIABLE
 from pocketgan.core.pixels import to_bytes
 from pocketgan.data.image_set import ImageSet
@@ -26,6 +27,14 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no faul
 settings.load_profile("untimed")
 
 SMALL = {"train": 600, "test": 200, "fit": 500, "val": 100}  # images of `small_mnist`
+
+
+def ended(*words: object) -> int:
+    """The exit code of a command line, run in this process: words, each a text or a path."""
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    assert isinstance(end.value.code, int)
+    return end.value.code
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import ended
 from pocketgan import cli
 from pocketgan.classifier import Classifier
 from pocketgan.core import signals
@@ -63,10 +64,7 @@ def pocketgan(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 
     def call(*words: object) -> Ended:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main([str(word) for word in words])
-        assert isinstance(end.value.code, int)
-        return Ended(end.value.code, *capsys.readouterr())
+        return Ended(ended(*words), *capsys.readouterr())
 
     return call
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketgan.cli import main
+from conftest import ended
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.metrics.labels import wilson_interval
 from pocketgan.report.comparison import write_comparison_page
@@ -258,28 +258,21 @@ def test_the_leaderboard_puts_each_figure_under_its_name_and_the_nearest_first()
     assert "mnist-1" in lines[-1]
 
 
-def command(*words: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
-    assert isinstance(end.value.code, int)
-    return end.value.code
-
-
 def test_markdown_keeps_what_stands_above_its_table(tmp_path: Path) -> None:
     first, second = (store(tmp_path / name, make_card(name)) for name in ("first", "second"))
     page = tmp_path / "board.md"
-    assert command("compare", first, second, "--markdown", page) == 0
+    assert ended("compare", first, second, "--markdown", page) == 0
     made = page.read_bytes()
     assert made.startswith(b"# Leaderboard\n\n<!-- ")
     page.write_bytes(made.replace(b"Leaderboard\n", b"Ours \xff\r\n").replace(b"first is odd.", b"old"))
-    assert command("compare", first, second, "--markdown", page) == 0
+    assert ended("compare", first, second, "--markdown", page) == 0
     assert page.read_bytes() == made.replace(b"Leaderboard\n", b"Ours \xff\r\n")
 
 
 def test_markdown_writes_over_no_other_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "README.md"
     page.write_text("mine")
-    assert command("compare", "no-such-run", "nor-this", "--markdown", page) == 2
+    assert ended("compare", "no-such-run", "nor-this", "--markdown", page) == 2
     assert f"{page} was not made by --markdown" in capsys.readouterr().err
     assert page.read_text() == "mine"
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from scipy.stats import ks_2samp
 
+from conftest import ended
 from pocketgan.bench.steering import steering_results
-from pocketgan.cli import main
 from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_png
 from pocketgan.core.terminal import Display
@@ -23,13 +23,6 @@ from pocketgan.metrics.steering import latent_distance, norm_distance, spread_wi
 from pocketgan.model import Model
 
 TUTORIAL = (Path(__file__).parent.parent / "docs" / "steering.md").read_text()
-
-
-def ended(*words: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
-    assert isinstance(end.value.code, int)
-    return end.value.code
 
 
 @pytest.fixture

@@ -135,9 +135,7 @@ def _losses_chart(run: Run) -> Markup:
     ]
     label = "loss, in nats" if run.recipe.objective.loss == "bce" else "loss"
     alt = words.loss_alt(run.losses) if run.losses else ""
-    return both_widths(
-        partial(charts.line_chart, series, x_label="epoch", y_label=label, alt=alt),
-    )
+    return both_widths(partial(charts.line_chart, series, x_label="epoch", y_label=label, alt=alt))
 
 
 def _accuracy_chart(run: Run) -> Markup:

@@ -88,9 +88,11 @@ def line_chart(
     def x_of(x: float) -> float:
         return left + (x - first) / (last - first) * (right - left)
 
+    scale = math.log if logarithmic else float
+    low, high = scale(y_ticks[0]), scale(y_ticks[-1])
+
     def y_of(y: float) -> float:
-        low, here, high = (math.log(end) if logarithmic else end for end in (y_ticks[0], y, y_ticks[-1]))
-        return bottom - (here - low) / (high - low) * (bottom - top)
+        return bottom - (scale(y) - low) / (high - low) * (bottom - top)
 
     parts = [svg.text(0, 40, y_label, "muted")]
     for y, words in zip(y_ticks, y_texts, strict=True):
