@@ -11,14 +11,14 @@ import pytest
 import torch
 from hypothesis import settings
 
-from pocketgan.classifier import Classifier
 from pocketgan.cli import main
 from pocketgan.core.cache import VARIABLE
 from pocketgan.core.pixels import to_bytes
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import Split, mnist
-from pocketgan.model import Model
-from pocketgan.models.table import build_pair
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
+from pocketgan.networks.table import build_pair
 from pocketgan.recipes import gan_recipe
 from pocketgan.steer.table import METHODS
 from pocketgan.verbs.train import train

@@ -20,10 +20,10 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import grid, to_floats, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
-from pocketgan.model import Model
-from pocketgan.models.table import pair_of
+from pocketgan.models.model import Model
+from pocketgan.models.saved import SHIPPED
+from pocketgan.networks.table import pair_of
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
-from pocketgan.saved import SHIPPED
 from pocketgan.training.groups import groups_of
 from pocketgan.training.loop import STEPS, Batch
 from pocketgan.training.state import new_state

@@ -23,7 +23,6 @@ import torch
 
 from conftest import ended
 from pocketgan import cli
-from pocketgan.classifier import Classifier
 from pocketgan.core import signals
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
@@ -32,7 +31,8 @@ from pocketgan.data.idx import read_idx
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.data.pictures import read_picture
-from pocketgan.model import Model
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
 from pocketgan.recipes import GAN_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.verbs.listing import print_recipe
 
@@ -355,7 +355,7 @@ def test_a_stopped_export_leaves_nothing(
     def stop(self: object, samples: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(importlib.import_module("pocketgan.export.grid").GridWriter, "add", stop)
+    monkeypatch.setattr(importlib.import_module("pocketgan.writers.grid").GridWriter, "add", stop)
     ended = pocketgan("generate", small_run, "--out", tmp_path / "out")
     assert (ended.code, ended.err) == (130, "pocketgan: stopped; nothing was written\n")
     assert list(tmp_path.iterdir()) == []

@@ -9,10 +9,10 @@ from scipy.cluster.vq import kmeans2
 from pocketgan.data.clusters import _pixels, clusters
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
-from pocketgan.models.config import ModelConfig
-from pocketgan.models.pocket import PocketFreeGenerator
-from pocketgan.models.table import build_pair
+from pocketgan.networks.pocket import PocketFreeGenerator
+from pocketgan.networks.table import build_pair
 from pocketgan.recipes import gan_recipe
+from pocketgan.recipes.sections import ModelConfig
 from pocketgan.training.groups import groups_of
 from pocketgan.training.loop import train_steps
 from pocketgan.training.rollback import after_rollbacks

@@ -20,7 +20,7 @@ from PIL import Image
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.latents import BLOCK, balanced_labels, latents
 from pocketgan.core.pixels import PixelRange, grid, to_bytes, to_floats, to_png
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.data.augment import rotate
 from pocketgan.data.idx import idx_header, is_idx, read_idx
 from pocketgan.data.image_set import ImageSet
@@ -169,15 +169,15 @@ def test_another_seed_gives_another_order() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_no_degrees_change_nothing(channels: int) -> None:
     images = random_images(5, channels)
-    assert torch.equal(rotate(images, 0.0, generator(0)), images)
+    assert torch.equal(rotate(images, 0.0, rng(0)), images)
 
 
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (20, 44)])
 def test_rotation_agrees_with_pillow(height: int, width: int) -> None:
     """The same angles turned by Pillow: only pixels whose source lies on a border between two may differ."""
     images = random_images(40, 1, height, width)
-    turned = rotate(images, 90.0, generator(1))
-    angles = (torch.rand(40, generator=generator(1)) * 2 - 1) * 90.0
+    turned = rotate(images, 90.0, rng(1))
+    angles = (torch.rand(40, generator=rng(1)) * 2 - 1) * 90.0
     agreed = {}
     for sign in (1, -1):
         expected = [
@@ -191,10 +191,10 @@ def test_rotation_agrees_with_pillow(height: int, width: int) -> None:
 
 def test_rotation_fills_corners_with_black_and_invents_no_value() -> None:
     images = torch.full((30, 3, 16, 16), 200, dtype=torch.uint8)
-    turned = rotate(images, 45.0, generator(2))
+    turned = rotate(images, 45.0, rng(2))
     assert set(turned.unique().tolist()) == {0, 200}
     assert bool((turned[:, :, 7:9, 7:9] == 200).all())
-    assert torch.equal(turned, rotate(images, 45.0, generator(2)))
+    assert torch.equal(turned, rotate(images, 45.0, rng(2)))
 
 
 # ImageSet

@@ -23,10 +23,10 @@ from pocketgan.data.idx import read_idx
 from pocketgan.data.load import load_images
 from pocketgan.data.mnist import PROVENANCE
 from pocketgan.data.samples import Samples
-from pocketgan.export import FORMATS, export_samples
-from pocketgan.model import Model
-from pocketgan.models.table import build_pair
+from pocketgan.models.model import Model
+from pocketgan.networks.table import build_pair
 from pocketgan.recipes import gan_recipe
+from pocketgan.writers import FORMATS, export_samples
 
 ALL = tuple(FORMATS)
 DIGITS = tuple("0123456789")

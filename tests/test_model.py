@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.latents import BLOCK
 from pocketgan.data.image_set import ImageSet
-from pocketgan.model import Model
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
+from pocketgan.models.saved import SHIPPED
 from pocketgan.recipes import rebuild_command
-from pocketgan.saved import SHIPPED
 
 
 @pytest.mark.parametrize("count", [1, 7, BLOCK, 300])

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from pocketgan.core.errors import UsageError
-from pocketgan.models.config import ModelConfig
-from pocketgan.models.layers import Dropout, parameter_count
-from pocketgan.models.table import CLASSIFIERS, PAIRS, build_classifier, build_pair, check_model
+from pocketgan.networks.contracts import Dropout, parameter_count
+from pocketgan.networks.table import CLASSIFIERS, PAIRS, build_classifier, build_pair, check_model
 from pocketgan.recipes import GAN_PRESETS
+from pocketgan.recipes.sections import ModelConfig
 from pocketgan.verbs.describe import layer_table, training_flops
 from pocketgan.verbs.listing import CLASSIFIER_PARAMETERS, COSTS
 

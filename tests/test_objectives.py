@@ -12,13 +12,13 @@ import torch.nn.functional as F
 
 from pocketgan.core.errors import UsageError
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.layers import has
-from pocketgan.models.table import PAIRS, build_pair
+from pocketgan.networks.contracts import has
+from pocketgan.networks.table import PAIRS, build_pair
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.objectives.penalties import MOST_R1_GROWTH, R1_NIMG, gradient_penalty, r1_growth
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
+from pocketgan.runs.events import read_events
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
-from pocketgan.training.events import read_events
 from pocketgan.training.loop import Batch, alternating_step, train_steps
 from pocketgan.training.state import check_objective, new_state
 from pocketgan.verbs.train import train

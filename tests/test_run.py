@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import torch
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
 from pocketgan.data.fakes import read_fakes
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
+from pocketgan.models.classifier import Classifier
 from pocketgan.recipes import gan_recipe
 from pocketgan.verbs.run import OUTPUTS, run
 

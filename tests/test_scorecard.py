@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.cache import VARIABLE, cache_folder, cached
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
-from pocketgan.judge import Judge, refuse_judge
-from pocketgan.model import Model
-from pocketgan.saved import SHIPPED
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.judge import Judge, refuse_judge
+from pocketgan.models.model import Model
+from pocketgan.models.saved import SHIPPED
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated, shown
 from pocketgan.scorecard.measure import class_spreads

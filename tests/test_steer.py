@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from conftest import drawing_model
-from pocketgan.classifier import Classifier
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.latents import BLOCK, latents, slerp
-from pocketgan.core.randomness import derive
+from pocketgan.core.rng import derive
 from pocketgan.data.image_set import ImageSet
-from pocketgan.judge import JUDGE
 from pocketgan.metrics.strokes import STROKES, strokes
-from pocketgan.model import Model
-from pocketgan.saved import weights_digest
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.judge import JUDGE
+from pocketgan.models.model import Model
+from pocketgan.models.saved import weights_digest
 from pocketgan.steer.collect import SURE
 from pocketgan.steer.coupling import Flow
 from pocketgan.steer.directions import Directions

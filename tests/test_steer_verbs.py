@@ -20,7 +20,7 @@ from pocketgan.core.pixels import to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import read_fakes
 from pocketgan.metrics.steering import latent_distance, norm_distance, spread_within
-from pocketgan.model import Model
+from pocketgan.models.model import Model
 
 TUTORIAL = (Path(__file__).parent.parent / "docs" / "steering.md").read_text()
 

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 from conftest import drawing_model
-from pocketgan.classifier import Classifier
 from pocketgan.cli import main
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.pixels import grid
 from pocketgan.data.image_set import ImageSet
-from pocketgan.model import Model
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
 from pocketgan.recipes import write_recipe
 from pocketgan.report import renew_steering, write_report
 from pocketgan.report.steering import write_steering_page

@@ -17,14 +17,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from pocketgan.classifier import Classifier
 from pocketgan.cli import main
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import MAX_TEXT_BYTES, read_bytes
 from pocketgan.data.load import load_images
-from pocketgan.importer import child, import_file, tensors
-from pocketgan.model import Model
-from pocketgan.models.table import build_classifier, build_pair
+from pocketgan.importing import child, import_file, tensors
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
+from pocketgan.networks.table import build_classifier, build_pair
 from pocketgan.recipes import gan_recipe
 from soak import gadgets, mutants, pickles
 from soak.children import POSIX, Child

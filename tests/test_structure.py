@@ -1,39 +1,45 @@
-"""The house: imports run downward only, rooms on one floor do not know each other, the quick path loads no torch."""
+"""The layout: packages import only lower layers, no modules import one another in a ring, help loads no torch."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "pocketgan"
-FLOORS = [
+LAYERS = [
     {"core"},
-    {"data", "models", "objectives", "metrics", "weights"},
-    {"recipes"},
+    {"recipes", "objectives", "metrics", "weights"},
+    {"data", "networks", "runs"},
+    {"models", "steer"},
     {"training"},
-    {"saved"},
-    {"classifier"},
-    {"judge"},
-    {"steer"},
-    {"sources"},
-    {"model"},
     {"scorecard"},
-    {"export", "report", "importer"},
+    {"writers", "report", "importing"},
     {"verbs"},
     {"bench"},
     {"cli", "__init__"},
     {"__main__"},
 ]
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-CONFIGURATIONS = ("config",)  # recipes are made of the rooms' configurations, also of those above them
+LAYER = {package: number for number, packages in enumerate(LAYERS) for package in packages}
+TOGETHER = {"models", "steer"}  # a model is steered, and the guide that steers is a model
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _module_of(module: str, name: str) -> str:
+    """What `from module import name` loads: the module `module.name` where there is one, else `module`."""
+    inner = PACKAGE.parent / f"{module}.{name}".replace(".", "/")
+    return f"{module}.{name}" if inner.is_dir() or inner.with_suffix(".py").is_file() else module
 
 
 def imports_of(path: Path) -> list[str]:
@@ -53,20 +59,28 @@ def imports_of(path: Path) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: write imports in full"
-            inside = node.module == "pocketgan"
-            found += [f"pocketgan.{alias.name}" for alias in node.names] if inside else [node.module or ""]
+            found += [_module_of(node.module or "", alias.name) for alias in node.names]
     return [name.removeprefix("pocketgan.") for name in found if name.startswith("pocketgan.")]
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_downward_only(path: Path) -> None:
-    room = room_of(path)
-    assert room in FLOOR, f"give {room} a floor"
+    package = package_of(path)
+    assert package in LAYER, f"give {package} a layer"
     for module in imports_of(path):
-        other, *rest = module.split(".")
-        if other == room or tuple(rest) == CONFIGURATIONS:
+        other = module.partition(".")[0]
+        if other == package or {other, package} == TOGETHER:
             continue
-        assert FLOOR[other] < FLOOR[room], f"{path.name} ({room}) imports {module}"
+        assert LAYER[other] < LAYER[package], f"{path.name} ({package}) imports {module}"
+
+
+def test_no_modules_import_one_another_in_a_ring() -> None:
+    names = {name_of(path) for path in FILES}
+    graph = {name_of(path): names & set(imports_of(path)) for path in FILES}
+    tuple(TopologicalSorter(graph).static_order())  # a CycleError names the ring
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["recipes"], ["recipes", "dcgan"]])

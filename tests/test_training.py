@@ -16,11 +16,11 @@ from pocketgan.core.files import alone_in, refuse_existing
 from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
-from pocketgan.objectives.config import ObjectiveConfig
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.recipes import GAN_PRESETS, Recipe, gan_recipe, write_recipe
+from pocketgan.recipes.sections import ObjectiveConfig
+from pocketgan.runs.events import append_event, cut_events, read_events
 from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpoint
-from pocketgan.training.events import append_event, cut_events, read_events
 from pocketgan.training.goodness import Goodness
 from pocketgan.training.loop import Batch, Milestone, alternating_step, simultaneous_step, train_steps
 from pocketgan.training.state import TrainState, new_state, update_ema

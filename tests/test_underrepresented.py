@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.layers import Generator
+from pocketgan.networks.contracts import Generator
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.training import loop, underrepresented
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
@@ -68,7 +68,7 @@ def test_the_score_is_the_excess_over_the_nearest_other_image(
         scores = underrepresented._scores(state, digits, digits.labels, recipe)
     sevens = (digits.labels == 7).nonzero().squeeze(1)
     real = digits.images[sevens].float() / 127.5 - 1
-    random, latents = generator(recipe.seed, "diagnosis", 0), {}
+    random, latents = rng(recipe.seed, "diagnosis", 0), {}
     for digit, count in enumerate(torch.bincount(digits.labels).tolist()):
         latents[digit] = torch.cat([torch.randn(min(7, count - at), 64, generator=random) for at in range(0, count, 7)])
     with torch.no_grad():
@@ -138,7 +138,7 @@ def test_a_diagnosis_comes_every_third_epoch(digits: ImageSet, monkeypatch: pyte
 
     def diagnosed(state: TrainState, *_: object) -> Tensor:
         came.append(state.nimg)
-        return torch.randint(100, (10,), generator=generator(0, "test", state.nimg))
+        return torch.randint(100, (10,), generator=rng(0, "test", state.nimg))
 
     monkeypatch.setattr(loop, "diagnose", diagnosed)
     monkeypatch.setattr(underrepresented, "STEPS_BETWEEN", 1)

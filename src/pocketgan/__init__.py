@@ -17,14 +17,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pocketgan.classifier import Classifier
     from pocketgan.core.errors import PocketganError, UsageError
     from pocketgan.data.image_set import ImageSet
     from pocketgan.data.load import load_images
     from pocketgan.data.samples import Samples
-    from pocketgan.importer import import_file
-    from pocketgan.judge import Judge
-    from pocketgan.model import Model
+    from pocketgan.importing import import_file
+    from pocketgan.models.classifier import Classifier
+    from pocketgan.models.judge import Judge
+    from pocketgan.models.model import Model
     from pocketgan.recipes import ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
     from pocketgan.report import write_report
     from pocketgan.scorecard.card import Scorecard
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from pocketgan.verbs.train import train
 
 _HOMES = {
-    "Classifier": "classifier",
+    "Classifier": "models.classifier",
     "ClassifierRecipe": "recipes",
     "ImageSet": "data.image_set",
-    "Judge": "judge",
-    "Model": "model",
+    "Judge": "models.judge",
+    "Model": "models.model",
     "PocketganError": "core.errors",
     "Recipe": "recipes",
     "Samples": "data.samples",
@@ -52,7 +52,7 @@ _HOMES = {
     "compare": "verbs.compare",
     "evaluate": "verbs.evaluate",
     "generate": "verbs.generate",
-    "import_file": "importer",
+    "import_file": "importing",
     "label_images": "verbs.classify",
     "load_images": "data.load",
     "run": "verbs.run",
@@ -100,7 +100,7 @@ def load(path: str, device: str = "auto") -> Model:
     PocketganError
         A file of it is damaged.
     """
-    from pocketgan.model import Model
+    from pocketgan.models.model import Model
 
     return Model.load(path, device)
 

@@ -14,9 +14,9 @@ class Bug(NamedTuple):
     new: str
 
 
-FILES, UNFINISHED = "core/files.py", "core/unfinished.py"
+FILES, UNFINISHED = "core/files.py", "core/_unfinished.py"
 CHECKPOINT, HEALTH = "training/checkpoint.py", "training/health.py"
-TRAINING, DOWNLOAD, CHILD, FINITE = "verbs/training.py", "data/download.py", "importer/child.py", "training/finite.py"
+TRAINING, DOWNLOAD, CHILD, FINITE = "verbs/training.py", "data/download.py", "importing/child.py", "training/finite.py"
 
 # fmt: off
 BUGS = [
@@ -50,7 +50,7 @@ BUGS = [
     Bug("old checkpoint dropped first", CHECKPOINT, "    with whole_folder(target) as beside:",
         "    for old in checkpoints(folder):\n        shutil.rmtree(old)\n    with whole_folder(target) as beside:"),
     Bug("good checkpoint not kept", CHECKPOINT, "if not any(is_good(path) for path in kept):", "if False:"),
-    Bug("events not cut", "training/events.py", 'if event.get("nimg", 0) <= nimg and', "if"),
+    Bug("events not cut", "runs/events.py", 'if event.get("nimg", 0) <= nimg and', "if"),
     Bug("threads not compared", "core/devices.py", '        "threads": torch.get_num_threads(),\n', ""),
     Bug("second signal waits", "core/signals.py", "        if self.came is not None:\n            _end(number)\n", ""),
     Bug("signal not saved", TRAINING, "(stop.came is not None or self._save_is_due()):\n                    self._save()",
@@ -71,8 +71,8 @@ BUGS = [
         'torch.load(file, map_location="cpu", weights_only=False)'),
     Bug("nothing forbidden in the child", CHILD, "        if loading:\n", "        if False:\n"),
     Bug("no memory limit", CHILD, '        limits["RLIMIT_AS"] =', '        limits["NONE"] ='),
-    Bug("no content gate", "importer/tensors.py", "elif content.startswith((ZIP_MAGIC, TORCH_MAGIC)):", "elif True:"),
-    Bug("shapes not compared", "importer/__init__.py", "if value.shape != its.shape or not its.is_floating_point():",
+    Bug("no content gate", "importing/tensors.py", "elif content.startswith((ZIP_MAGIC, TORCH_MAGIC)):", "elif True:"),
+    Bug("shapes not compared", "importing/__init__.py", "if value.shape != its.shape or not its.is_floating_point():",
         "if False:"),
     Bug("header believed", "data/idx.py", "if size is None and expected > MOST_INFLATED * path.stat().st_size:", "if False:"),
     Bug("zip believed", "data/arrays.py",

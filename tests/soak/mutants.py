@@ -23,7 +23,7 @@ from pocketgan.core.errors import PocketganError
 from pocketgan.data.idx import idx_header
 from pocketgan.data.load import load_images
 from pocketgan.data.pictures import read_picture
-from pocketgan.importer.tensors import read_tensors
+from pocketgan.importing.tensors import read_tensors
 from pocketgan.recipes import GAN_PRESETS, gan_recipe, recipe_toml
 from soak.runs import Count
 

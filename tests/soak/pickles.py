@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.importer import child, tensors
+from pocketgan.importing import child, tensors
 from soak.gadgets import honest, legacy, malicious, state_dict, zipped
 from soak.mutants import MEMORY_KB, mutated
 from soak.runs import Count

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.layers import Generator
-from pocketgan.models.table import build_pair, pair_of
+from pocketgan.networks.contracts import Generator
+from pocketgan.networks.table import build_pair, pair_of
 from pocketgan.objectives.losses import HALVES, loss_of
 from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe

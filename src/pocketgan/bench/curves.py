@@ -14,13 +14,13 @@ from pocketgan.core.files import write_text
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
-from pocketgan.judge import Judge
 from pocketgan.metrics.frechet import Moments, frechet_distance, moments
-from pocketgan.model import Model
+from pocketgan.models.judge import Judge
+from pocketgan.models.model import Model
+from pocketgan.models.saved import made_with
 from pocketgan.recipes import Recipe
 from pocketgan.report.charts import WIDE, Series, line_chart
 from pocketgan.report.svg import standalone
-from pocketgan.saved import made_with
 
 LOOKS = 8  # at each training
 SAMPLES = 5000  # drawn at each look

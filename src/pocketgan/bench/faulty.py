@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
 
@@ -58,12 +58,12 @@ def _labels(images: ImageSet) -> Tensor:
 
 def _copies() -> ImageSet:
     fit = mnist("fit")
-    return _named(fit.rows(torch.randperm(len(fit), generator=generator(SEED, "copies"))[:10_000]))
+    return _named(fit.rows(torch.randperm(len(fit), generator=rng(SEED, "copies"))[:10_000]))
 
 
 def _noisy_copies() -> ImageSet:
     copies = _copies()
-    noise = torch.randn(copies.images.shape, generator=generator(SEED, "noise")) * 0.01 * 255
+    noise = torch.randn(copies.images.shape, generator=rng(SEED, "noise")) * 0.01 * 255
     return replace(copies, images=(copies.images + noise).round().clamp(0, 255).to(torch.uint8))
 
 
@@ -76,7 +76,7 @@ def _swapped() -> ImageSet:
 
 def _shuffled() -> ImageSet:
     labels = _labels(_val())
-    return _relabelled(labels[torch.randperm(len(labels), generator=generator(SEED, "labels"))])
+    return _relabelled(labels[torch.randperm(len(labels), generator=rng(SEED, "labels"))])
 
 
 def _blurred(images: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def _blurred(images: Tensor) -> Tensor:
 
 
 def _noise(images: Tensor) -> Tensor:
-    return torch.randint(0, 256, images.shape, generator=generator(SEED, "uniform"), dtype=torch.uint8)
+    return torch.randint(0, 256, images.shape, generator=rng(SEED, "uniform"), dtype=torch.uint8)
 
 
 def _half_noise(images: Tensor) -> Tensor:

@@ -10,11 +10,11 @@ import torch
 
 from pocketgan.bench.faulty import faulty_sets
 from pocketgan.core.files import write_text
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.core.terminal import Display
 from pocketgan.data.mnist import mnist
-from pocketgan.judge import Judge
 from pocketgan.metrics.labels import wilson_interval
+from pocketgan.models.judge import Judge
 from pocketgan.scorecard.card import Scorecard, floor_of, make_card
 from pocketgan.scorecard.figures import METRICS, shown
 from pocketgan.scorecard.yardstick import Part, Yardstick, part_of, yardstick
@@ -72,7 +72,7 @@ def _healthy(yard: Yardstick, resamplings: int, display: Display) -> Healthy:
     alarmed, alarms = 0, Counter[str]()
     with display.bar("healthy samples", resamplings) as bar:
         for sample in range(resamplings):
-            order = torch.randperm(len(rows), generator=generator(sample, "healthy sample"))
+            order = torch.randperm(len(rows), generator=rng(sample, "healthy sample"))
             card, _ = make_card(yard, whole.rows(rows[order[:RESAMPLED]]), floor)
             alarmed += bool(card.faults)
             alarms.update({fault.fault for fault in card.faults})

@@ -10,7 +10,7 @@ import torch
 from pocketgan.bench.classroom import Classroom
 from pocketgan.core.devices import multiplies_bf16
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.layers import Generator
+from pocketgan.networks.contracts import Generator
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.training.finite import FiniteCheck
 from pocketgan.training.loop import train_steps

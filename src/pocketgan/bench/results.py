@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import read_json, whole_folder, write_bytes, write_text
-from pocketgan.model import Model
+from pocketgan.models.model import Model
+from pocketgan.models.saved import holds, model_folder
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS
-from pocketgan.saved import holds, model_folder
-from pocketgan.training.events import read_events
+from pocketgan.runs.events import read_events
 
 KEPT_FILES = ("scores.json", "summary.json", "events.jsonl", "timings.jsonl", "grid.png", "scorecard/scorecard.json")
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_json, write_text
 from pocketgan.core.terminal import Display
-from pocketgan.model import Model
+from pocketgan.models.model import Model
 from pocketgan.recipes import Recipe, gan_recipe
+from pocketgan.runs.events import read_events
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
-from pocketgan.training.events import read_events
 from pocketgan.verbs.evaluate import evaluate
 from pocketgan.verbs.train import train
 

@@ -15,13 +15,13 @@ from torch import Tensor
 from pocketgan.bench.steering_table import FIRST, READABLE, markdown
 from pocketgan.core.files import write_bytes, write_text
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.core.randomness import derive
+from pocketgan.core.rng import derive
 from pocketgan.core.terminal import Display
 from pocketgan.data.mnist import mnist
 from pocketgan.data.samples import Samples, joined
-from pocketgan.judge import Judge, Reading
 from pocketgan.metrics.steering import latent_distance, norm_distance, spread_within
-from pocketgan.model import Model
+from pocketgan.models.judge import Judge, Reading
+from pocketgan.models.model import Model
 from pocketgan.report import renew_steering
 from pocketgan.scorecard.yardstick import Part
 from pocketgan.steer.granting import NEEDS_GUIDE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
-from pocketgan.judge import Judge
+from pocketgan.models.judge import Judge
 from pocketgan.steer.measured import Figures
 
 READABLE = 0.9  # the judge's probability from which an image counts as readable

@@ -21,8 +21,8 @@ from pocketgan.core.latents import BLOCK
 from pocketgan.core.memory import keep_freed_memory, peak_memory_mb
 from pocketgan.core.terminal import Display
 from pocketgan.data.mnist import mnist
-from pocketgan.model import Model
-from pocketgan.saved import made_with
+from pocketgan.models.model import Model
+from pocketgan.models.saved import made_with
 from pocketgan.verbs.describe import matmul_speed, training_flops
 
 ROUNDS = 5  # turns of both loops

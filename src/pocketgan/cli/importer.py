@@ -22,7 +22,7 @@ def import_(file: Path, *, recipe: str, out: Path, json_output: Json = False) ->
         A new folder, or the one that holds the other network of the pair.
     """
     load_torch()
-    from pocketgan.importer import import_file
+    from pocketgan.importing import import_file
 
     folder, role = import_file(file, recipe=recipe, out=out)
     print(json.dumps({"folder": str(folder), "network": role}) if json_output else f"{folder}: {role} of {recipe}")

@@ -20,8 +20,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pocketgan.core._unfinished import PARTIAL, remove_litter, remove_unless_held, unfinished
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.unfinished import PARTIAL, remove_litter, remove_unless_held, unfinished
 
 LOCK, HOLDER = ".lock", ".lock-holder.json"  # of a folder in use, and who uses it
 MAX_TEXT_BYTES = 4 << 20  # of a JSON file; what is parsed takes many times as much memory

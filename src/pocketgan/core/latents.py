@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 
 BLOCK = 128  # latents in one block, and images in one chunk of the generator
 
@@ -20,7 +20,7 @@ def latents(seed: int, start: int, stop: int, dim: int) -> Tensor:
     if stop <= start:
         return torch.empty(0, dim)
     first, last = start // BLOCK, (stop - 1) // BLOCK
-    blocks = [torch.randn(BLOCK, dim, generator=generator(seed, "latents", b)) for b in range(first, last + 1)]
+    blocks = [torch.randn(BLOCK, dim, generator=rng(seed, "latents", b)) for b in range(first, last + 1)]
     return torch.cat(blocks)[start - first * BLOCK : stop - first * BLOCK]
 
 

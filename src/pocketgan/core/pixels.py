@@ -41,6 +41,11 @@ def to_bytes(images: Tensor, pixels: PixelRange) -> Tensor:
     return scaled.round_().clamp_(0, 255).to(torch.uint8)
 
 
+def images_for(images: Tensor, device: torch.device) -> Tensor:
+    """Bytes as a classifier sees them: [0, 1], channels last."""
+    return to_floats(images.to(device), "unit").contiguous(memory_format=torch.channels_last)
+
+
 def to_unit(images: Tensor, pixels: PixelRange) -> Tensor:
     """A network's range to [0, 1]: floats of any shape, which keep it; gradients pass where nothing is cut."""
     return (images if pixels == "unit" else (images + 1.0) / 2.0).clamp(0.0, 1.0)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 
 SEEN = 10_000  # images that the groups are found in, at most; all images then join the nearest group
 COMPONENTS = 50
@@ -38,7 +38,7 @@ def clusters(images: Tensor, count: int, seed: int) -> Clusters:
     seed
         Decides which images are looked at, and where k-means begins.
     """
-    random = generator(seed, "clusters")
+    random = rng(seed, "clusters")
     rows = torch.randperm(len(images), generator=random)[:SEEN]
     mean, components = _principal(images[rows])
     seen = _projected(images[rows], mean, components)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 
 
 class BatchStream:
@@ -32,7 +32,7 @@ class BatchStream:
         self._order = lru_cache(maxsize=3)(self._order_of)
 
     def _order_of(self, epoch: int) -> Tensor:
-        return torch.randperm(self.count, generator=generator(self.seed, "order", epoch))
+        return torch.randperm(self.count, generator=rng(self.seed, "order", epoch))
 
     def rows(self, nimg: int) -> Tensor:
         """The rows that this rank takes after `nimg` images have been shown to all ranks: int64 ``[batch]``."""

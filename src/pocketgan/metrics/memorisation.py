@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.metrics.neighbours import chunks
 
 SUBSETS = 5  # disjoint random subsets of training rows, and of held-out rows, for the ratio
@@ -45,7 +45,7 @@ def closeness(queries: Tensor, training: Tensor, held_out: Tensor, seed: int = 0
     seed
         Of the subsets.
     """
-    random = generator(seed, "closeness")
+    random = rng(seed, "closeness")
     order = torch.randperm(len(training), generator=random)  # so that each subset is a slice
     held_order = torch.randperm(len(held_out), generator=random)
     size = min(len(training), len(held_out)) // SUBSETS

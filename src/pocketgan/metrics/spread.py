@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 
 PAIRS = 8  # of complementary halves
 STUDENT = 2.306004135204166  # the quantile of a 95 % interval of Student's t with as many degrees of freedom
@@ -16,7 +16,7 @@ def halves(count: int, seed: int = 0) -> Tensor:
     chosen = torch.zeros(1 + 2 * PAIRS, count, dtype=torch.bool)
     chosen[0] = True
     for pair in range(PAIRS):
-        order = torch.randperm(count, generator=generator(seed, "halves", pair))
+        order = torch.randperm(count, generator=rng(seed, "halves", pair))
         chosen[1 + 2 * pair, order[: count // 2]] = True
         chosen[2 + 2 * pair, order[count // 2 :]] = True
     return chosen

@@ -1,1 +1,1 @@
-"""Networks: the contracts, the pairs and classifiers, and the table that names them."""
+"""What can be loaded and used: a trained generator, a classifier, a judge, and the folders that they are kept in."""

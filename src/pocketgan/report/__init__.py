@@ -12,13 +12,13 @@ from markupsafe import Markup
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import write_text
+from pocketgan.models.saved import holds, model_folder
 from pocketgan.report import charts, pictures, words
 from pocketgan.report.charts import WIDE, Interval, Series
 from pocketgan.report.page import ENLARGED_WIDTH, both_widths, render
 from pocketgan.report.reading import Run, Scores, Share, Unsure, read_run
 from pocketgan.report.scorecard import scorecard_content
 from pocketgan.report.steering import steering_summary, write_steering_page
-from pocketgan.saved import holds, model_folder
 from pocketgan.steer.stored import kept_in
 
 REPORT = "report.html"

@@ -13,8 +13,8 @@ from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import check_version, read_json
 from pocketgan.recipes import Recipe, read_recipe
+from pocketgan.runs.events import read_events
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
-from pocketgan.training.events import read_events
 
 FORMAT_VERSION = 1  # of scores.json and model.json
 NEEDED = ("recipe.toml", "model/model.json")

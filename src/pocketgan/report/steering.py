@@ -12,13 +12,13 @@ from torch import Tensor
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_text
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.judge import Judge
 from pocketgan.metrics.strokes import STROKES
-from pocketgan.model import Model
+from pocketgan.models.judge import Judge
+from pocketgan.models.model import Model
+from pocketgan.models.saved import model_folder
 from pocketgan.report import pictures, steering_words, words
 from pocketgan.report.page import render
 from pocketgan.report.scorecard_charts import bar
-from pocketgan.saved import model_folder
 from pocketgan.steer.directions import SHOWN, Directions
 from pocketgan.steer.measured import Figures, read_figures
 from pocketgan.steer.stored import Fitted, kept_in

@@ -13,7 +13,7 @@ from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import check_version, read_json
 from pocketgan.data.image_set import ImageSet
-from pocketgan.judge import Judge
+from pocketgan.models.judge import Judge
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated
 from pocketgan.scorecard.measure import Measured, Progress, measure
 from pocketgan.scorecard.verdict import Facts, Fault, find_faults, verdict

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.cache import cached
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.layers import channels_last
-from pocketgan.models.table import build_classifier
+from pocketgan.models.classifier import Classifier
+from pocketgan.networks.contracts import channels_last
+from pocketgan.networks.table import build_classifier
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe
 from pocketgan.training.classifiers import train_classifier_steps
 
@@ -68,7 +68,7 @@ def tstr(
         hits.append(learn(fakes, seed))
         done += 1
     of_fakes, of_real = torch.stack(hits).double(), torch.stack(known).double()
-    drawn = torch.randint(len(test), (RESAMPLINGS, len(test)), generator=generator(0, "resampling"))
+    drawn = torch.randint(len(test), (RESAMPLINGS, len(test)), generator=rng(0, "resampling"))
 
     def interval(values: Tensor) -> dict[str, float]:
         means = torch.stack([values[rows].mean() for rows in drawn])

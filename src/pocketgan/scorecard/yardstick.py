@@ -9,14 +9,14 @@ from torch import Tensor
 
 from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import VAL_SEED, mnist
 from pocketgan.data.splits import choose_rows
-from pocketgan.judge import Judge, Reading
 from pocketgan.metrics.kernel import mean_kernel
 from pocketgan.metrics.manifold import K
 from pocketgan.metrics.neighbours import nearest, nearest_other, radii
+from pocketgan.models.judge import Judge, Reading
 
 SPACES = ("pixels", "judge")  # where distances to the training rows are measured
 COPY_PERCENTILE = 0.01  # of fresh real images' nearest distances: what lies nearer counts as a copy
@@ -125,4 +125,4 @@ def part_of(images: ImageSet, count: int, seed: int) -> Tensor:
     """Which rows of a larger set are scored: int64 ``[count]``, drawn without replacement, in order."""
     if len(images) <= count:
         return torch.arange(len(images))
-    return torch.randperm(len(images), generator=generator(seed, "scored rows"))[:count].sort().values
+    return torch.randperm(len(images), generator=rng(seed, "scored rows"))[:count].sort().values

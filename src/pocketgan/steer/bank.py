@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pocketgan.core.latents import latents
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Budget, Context
 
@@ -47,7 +47,7 @@ class Bank:
         for label in labels.unique().tolist():
             rows = labels == label
             shelf = self.shelves[label]
-            order = torch.randperm(len(shelf), generator=generator(seed, "bank", label))
+            order = torch.randperm(len(shelf), generator=rng(seed, "bank", label))
             found[rows] = shelf[
                 order[numbers[rows].clamp(max=len(shelf) - 1)]
             ]  # beyond it nobody asked: the block's rest

@@ -13,9 +13,9 @@ from torch import Tensor
 from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import BLOCK, latents
-from pocketgan.core.randomness import derive
+from pocketgan.core.rng import derive
 from pocketgan.metrics.labels import ErrorRate, wilson_interval
-from pocketgan.saved import weights_digest
+from pocketgan.models.saved import weights_digest
 from pocketgan.steer.frozen import Frozen
 
 SURE = 0.99  # the guide's probability from which a latent is kept

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 
 COUPLINGS = 4
 WIDTH = 128
@@ -53,7 +53,7 @@ class Flow(nn.Module):
         super().__init__()
         self.classes = classes
         self.couplings = nn.ModuleList(Coupling(dim, classes) for _ in range(COUPLINGS))
-        noise = torch.randn(COUPLINGS, dim, dim, generator=generator(seed, "flow rotations"))
+        noise = torch.randn(COUPLINGS, dim, dim, generator=rng(seed, "flow rotations"))
         self.register_buffer("rotations", torch.linalg.qr(noise).Q.contiguous())
 
     def forward(self, noise: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

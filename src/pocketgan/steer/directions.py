@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.latents import latents
-from pocketgan.core.randomness import derive
+from pocketgan.core.rng import derive
 from pocketgan.metrics.strokes import STROKES, strokes
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Budget, Context

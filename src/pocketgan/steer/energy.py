@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.latents import latents
-from pocketgan.core.randomness import derive, generator
+from pocketgan.core.rng import derive, rng
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Budget, Context
 from pocketgan.steer.reader import Reader, fit_reader
@@ -32,7 +32,7 @@ class Energy:
     def latents(self, labels: Tensor, start: int, seed: int) -> Tensor:
         """As `Steerer.latents`: walks that begin in the prior."""
         z = latents(derive(seed, "energy"), start, start + len(labels), self.dim)
-        random = generator(seed, "energy walk", start)
+        random = rng(seed, "energy walk", start)
         for _ in range(STEPS):
             z.requires_grad_(True)
             (slope,) = torch.autograd.grad(F.cross_entropy(self.reader(z), labels, reduction="sum"), z)

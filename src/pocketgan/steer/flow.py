@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pocketgan.core.randomness import generator, seeded
+from pocketgan.core.rng import rng, seeded
 from pocketgan.steer.coupling import Flow
 from pocketgan.steer.descent import descend
 from pocketgan.steer.frozen import Frozen
@@ -49,7 +49,7 @@ class SiftedFlow:
         """As `Steerer.latents`."""
         found = torch.zeros(len(labels), self.dim)
         best = torch.full((len(labels),), -1.0)
-        random = generator(seed, "flow", start)
+        random = rng(seed, "flow", start)
         open_rows = torch.arange(len(labels))
         for _ in range(TRIES):
             wanted = labels[open_rows]
@@ -79,7 +79,7 @@ def fit(context: Context, seed: int, budget: Budget) -> SiftedFlow:
     with seeded(seed, "flow"):
         flow = Flow(dim, context.frozen.classes, seed)
     made = torch.tensor(context.collected.made)
-    random = generator(seed, "flow batches")
+    random = rng(seed, "flow batches")
 
     def loss(step: int) -> Tensor:
         labels = made[torch.randint(len(made), (BATCH,), generator=random)]

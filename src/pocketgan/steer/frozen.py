@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.pixels import PixelRange, to_unit
-from pocketgan.models.layers import Generator
+from pocketgan.models.classifier import Classifier
+from pocketgan.networks.contracts import Generator
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.randomness import derive
-from pocketgan.saved import weights_digest
+from pocketgan.core.rng import derive
+from pocketgan.models.saved import weights_digest
 from pocketgan.steer.directions import Directions
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Steerer

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pocketgan.classifier import GUIDE as SHIPPED
-from pocketgan.classifier import Classifier, guide_for
 from pocketgan.core.errors import UsageError
-from pocketgan.judge import refuse_judge
-from pocketgan.models.layers import Shape
-from pocketgan.saved import holds, weights_digest
+from pocketgan.models.classifier import GUIDE as SHIPPED
+from pocketgan.models.classifier import Classifier, guide_for
+from pocketgan.models.judge import refuse_judge
+from pocketgan.models.saved import holds, weights_digest
+from pocketgan.networks.contracts import Shape
 from pocketgan.steer.stored import FOLDER
 
 GUIDE = "guide"  # beside a model's fits, where it is not the shipped one

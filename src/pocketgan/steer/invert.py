@@ -11,7 +11,7 @@ from torch import Tensor
 from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_floats
-from pocketgan.core.randomness import derive
+from pocketgan.core.rng import derive
 from pocketgan.steer.frozen import Frozen
 
 LOOKED_AT = 2048  # latents of the prior among whose images starts are chosen

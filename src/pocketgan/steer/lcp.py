@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.core.randomness import generator, seeded
+from pocketgan.core.rng import rng, seeded
 from pocketgan.steer.descent import descend
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Budget, Context
@@ -53,7 +53,7 @@ def fit(context: Context, seed: int, budget: Budget) -> Predictor:
     z, labels = context.collected.pairs()
     with seeded(seed, "lcp"):
         predictor = Predictor(context.frozen.classes, z.shape[1])
-    random = generator(seed, "lcp batches")
+    random = rng(seed, "lcp batches")
 
     def loss(step: int) -> Tensor:
         rows = torch.randint(len(z), (BATCH,), generator=random)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.core.randomness import generator, seeded
+from pocketgan.core.rng import rng, seeded
 from pocketgan.steer.collect import Collected
 from pocketgan.steer.descent import descend
 from pocketgan.steer.method import Budget, Context
@@ -66,7 +66,7 @@ def fit_reader(context: Context, seed: int, budget: Budget) -> Reader:
     z, probabilities = context.collected.z[:learned], context.collected.probabilities[:learned]
     with seeded(seed, "reader"):
         reader = Reader(z.shape[1], context.frozen.classes)
-    random = generator(seed, "reader batches")
+    random = rng(seed, "reader batches")
 
     def loss(step: int) -> Tensor:
         rows = torch.randint(len(z), (BATCH,), generator=random)

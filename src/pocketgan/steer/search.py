@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.latents import latents
-from pocketgan.core.randomness import derive
+from pocketgan.core.rng import derive
 from pocketgan.steer.collect import SURE
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Budget, Context

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import BLOCK
 from pocketgan.core.pixels import PixelRange
-from pocketgan.models.layers import Generator, Shape
-from pocketgan.saved import weights_digest
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.saved import weights_digest
+from pocketgan.networks.contracts import Generator, Shape
 from pocketgan.steer.collect import Collected, collect, missing_line
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.granting import granted

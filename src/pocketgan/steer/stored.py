@@ -13,7 +13,7 @@ from torch import Tensor
 from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_bytes, write_json
-from pocketgan.saved import weights_digest
+from pocketgan.models.saved import weights_digest
 from pocketgan.steer.frozen import Frozen
 from pocketgan.steer.method import Steerer
 from pocketgan.steer.table import METHODS, method_of

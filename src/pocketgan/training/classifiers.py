@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.core.pixels import to_floats
-from pocketgan.core.randomness import generator, seeded
+from pocketgan.core.pixels import images_for
+from pocketgan.core.rng import rng, seeded
 from pocketgan.data.augment import jitter
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.stream import BatchStream
-from pocketgan.models.layers import has
+from pocketgan.networks.contracts import has
 from pocketgan.recipes import ClassifierRecipe
 
 TICK_STEPS = 25  # steps between two milestones inside an epoch
@@ -75,10 +75,5 @@ def _learned_from(images: Tensor, recipe: ClassifierRecipe, nimg: int) -> Tensor
     """A batch as the recipe wants it learned from, changed at random or as it is."""
     if not (recipe.rotate or recipe.scale or recipe.shift):
         return images
-    random = generator(recipe.seed, "jitter", nimg)
+    random = rng(recipe.seed, "jitter", nimg)
     return jitter(images, recipe.rotate, recipe.scale, recipe.shift, random)
-
-
-def images_for(images: Tensor, device: torch.device) -> Tensor:
-    """Bytes as a classifier sees them: [0, 1], channels last."""
-    return to_floats(images.to(device), "unit").contiguous(memory_format=torch.channels_last)

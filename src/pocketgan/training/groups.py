@@ -9,9 +9,9 @@ from torch import Tensor
 
 from pocketgan.data.clusters import Clusters, clusters
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.layers import Generator
-from pocketgan.models.pocket import PocketFreeGenerator
-from pocketgan.models.table import pair_of
+from pocketgan.networks.contracts import Generator
+from pocketgan.networks.pocket import PocketFreeGenerator
+from pocketgan.networks.table import pair_of
 from pocketgan.recipes import Recipe
 
 

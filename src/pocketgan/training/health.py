@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_bytes, to_floats
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.table import build_pair, pair_of
+from pocketgan.networks.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.finite import Trouble
 from pocketgan.training.groups import groups_of

@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.pixels import to_floats
-from pocketgan.core.randomness import generator, seeded
+from pocketgan.core.rng import rng, seeded
 from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.stream import BatchStream
-from pocketgan.models.layers import Critique
-from pocketgan.models.table import pair_of
-from pocketgan.objectives.config import ObjectiveConfig
+from pocketgan.networks.contracts import Critique
+from pocketgan.networks.table import pair_of
 from pocketgan.objectives.losses import HALVES, loss_of
 from pocketgan.objectives.penalties import gradient_penalty, r1_growth
 from pocketgan.recipes import Recipe
+from pocketgan.recipes.sections import ObjectiveConfig
 from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState, update_ema
 from pocketgan.training.underrepresented import diagnose, diagnosis_due
@@ -209,19 +209,19 @@ def _next_batch(state: TrainState, data: ImageSet, groups: Tensor | None, recipe
     rows = stream.rows(state.nimg)
     if len(state.underrepresented):
         again = round(recipe.data.underrepresented * len(rows))
-        random = generator(recipe.seed, "underrepresented", state.nimg)
+        random = rng(recipe.seed, "underrepresented", state.nimg)
         chosen = torch.randint(len(state.underrepresented), (again,), generator=random)
         rows = torch.cat([rows[again:], state.underrepresented[chosen]])
     images = data.images[rows]
     if recipe.data.rotate:
-        images = rotate(images, recipe.data.rotate, generator(recipe.seed, "rotation", state.nimg))
+        images = rotate(images, recipe.data.rotate, rng(recipe.seed, "rotation", state.nimg))
     real = to_floats(images.to(state.device), pair_of(recipe.model.architecture).pixels)
     if state.convolutional:
         real = real.contiguous(memory_format=torch.channels_last)
     labels = None if groups is None else groups[rows].to(state.device)
 
     def draw(purpose: str) -> Tensor:
-        random = generator(recipe.seed, purpose, state.nimg)
+        random = rng(recipe.seed, purpose, state.nimg)
         return torch.randn(len(rows), recipe.model.latent_dim, generator=random).to(state.device)
 
     latents = draw("training latents")

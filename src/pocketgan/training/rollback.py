@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketgan.core.randomness import derive
+from pocketgan.core.rng import derive
 from pocketgan.recipes import Recipe
 
 ROLLBACKS = 3  # at most

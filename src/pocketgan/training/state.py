@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pocketgan.core.errors import UsageError
-from pocketgan.models.layers import Discriminator, Generator, Shape, channels_last, has
-from pocketgan.models.table import PAIRS, build_pair, pair_of
+from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, has
+from pocketgan.networks.table import PAIRS, build_pair, pair_of
 from pocketgan.objectives.losses import chance_loss
 from pocketgan.recipes import Recipe
 

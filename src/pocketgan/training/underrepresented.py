@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.pixels import to_floats
-from pocketgan.core.randomness import generator
+from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.table import pair_of
+from pocketgan.networks.table import pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.state import TrainState
 
@@ -55,7 +55,7 @@ def diagnose(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: R
 
 def _scores(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe) -> Tensor:
     every = torch.zeros(len(data), dtype=torch.int64) if groups is None else groups
-    random = generator(recipe.seed, "diagnosis", state.nimg)
+    random = rng(recipe.seed, "diagnosis", state.nimg)
     pixels, scores = pair_of(recipe.model.architecture).pixels, torch.full([len(data)], -torch.inf)
     sampler = state.sampler.eval()
     state.discriminator.eval()

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import refuse_existing, refuse_unwritable, write_bytes
@@ -19,11 +18,12 @@ from pocketgan.data.load import load_images
 from pocketgan.data.sealed import images_kept_apart, learning_images
 from pocketgan.data.splits import choose_rows
 from pocketgan.metrics.labels import error_rate
-from pocketgan.model import Model
-from pocketgan.models.layers import channels_last, parameter_count
-from pocketgan.models.table import build_classifier
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
+from pocketgan.models.saved import data_facts, holds, made_with
+from pocketgan.networks.contracts import channels_last, parameter_count
+from pocketgan.networks.table import build_classifier
 from pocketgan.recipes import ClassifierRecipe, classifier_recipe
-from pocketgan.saved import data_facts, holds, made_with
 from pocketgan.training.classifiers import train_classifier_steps
 
 HELD_OUT = 1 / 6  # share kept from a classifier's training where the images come without a test split

@@ -7,8 +7,8 @@ from pathlib import Path
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import refuse_existing, whole_folder, write_json
 from pocketgan.data.image_set import ImageSet
-from pocketgan.judge import JUDGE, Judge
-from pocketgan.model import Model
+from pocketgan.models.judge import JUDGE, Judge
+from pocketgan.models.model import Model
 from pocketgan.report.comparison import write_comparison_page
 from pocketgan.scorecard.card import CARD, read_card
 from pocketgan.scorecard.comparison import Comparison, Entry, compare_cards, refuse_mixed

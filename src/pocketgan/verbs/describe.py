@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import PocketganError
 from pocketgan.data.mnist import mnist
-from pocketgan.model import Model
-from pocketgan.models.layers import Shape
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
+from pocketgan.models.saved import holds
+from pocketgan.networks.contracts import Shape
 from pocketgan.recipes import Recipe
-from pocketgan.saved import holds
 from pocketgan.training.loop import STEPS, Batch
 from pocketgan.training.state import new_state
 

@@ -15,10 +15,10 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.data.mnist import mnist
 from pocketgan.data.samples import joined
-from pocketgan.judge import JUDGE, Judge
-from pocketgan.model import Model
+from pocketgan.models.judge import JUDGE, Judge
+from pocketgan.models.model import Model
+from pocketgan.models.saved import holds
 from pocketgan.report.scorecard import write_scorecard_page
-from pocketgan.saved import holds
 from pocketgan.scorecard.card import CARD, Scorecard, TstrFacts, floor_of, make_card
 from pocketgan.scorecard.measure import STAGES
 from pocketgan.scorecard.pictures import write_pictures

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pocketgan.classifier import Classifier, guide_for
 from pocketgan.core.errors import UsageError
 from pocketgan.core.terminal import Display
 from pocketgan.data.samples import Samples
-from pocketgan.export import export_samples
-from pocketgan.judge import refuse_judge
-from pocketgan.model import Model
+from pocketgan.models.classifier import Classifier, guide_for
+from pocketgan.models.judge import refuse_judge
+from pocketgan.models.model import Model
 from pocketgan.steer.wish import Wish
+from pocketgan.writers import export_samples
 
 
 def generate(

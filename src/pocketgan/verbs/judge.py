@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pocketgan.data.mnist import mnist
-from pocketgan.judge import JUDGE, Judge
 from pocketgan.metrics.labels import error_rate
+from pocketgan.models.judge import JUDGE, Judge
 from pocketgan.verbs.classify import train_classifier
 
 

@@ -15,8 +15,8 @@ from pocketgan.core.errors import UsageError, nearest
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, ClassifierRecipe, Recipe, recipe_toml
 
 if TYPE_CHECKING:
-    from pocketgan.classifier import Classifier
-    from pocketgan.model import Model
+    from pocketgan.models.classifier import Classifier
+    from pocketgan.models.model import Model
     from pocketgan.verbs.describe import Layer
 
 MNIST_IMAGES = 60_000

@@ -12,9 +12,9 @@ from pocketgan.core.memory import peak_memory_mb
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.samples import Samples
-from pocketgan.model import Model
+from pocketgan.models.model import Model
 from pocketgan.recipes import Recipe
-from pocketgan.training.events import append_event
+from pocketgan.runs.events import append_event
 from pocketgan.training.loop import Milestone
 from pocketgan.training.state import TrainState
 from pocketgan.training.tensorboard import Board

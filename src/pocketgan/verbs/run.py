@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from pocketgan.classifier import Classifier, guide_for
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import alone_in, read_json, refuse_existing, whole_folder, write_bytes, write_json
@@ -18,12 +17,13 @@ from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import FakesWriter
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.sealed import learning_images
-from pocketgan.judge import refuse_judge
-from pocketgan.model import Model
-from pocketgan.models.table import SMALLEST_SIDE, check_model, pair_of
+from pocketgan.models.classifier import Classifier, guide_for
+from pocketgan.models.judge import refuse_judge
+from pocketgan.models.model import Model
+from pocketgan.models.saved import holds, save_state_dict
+from pocketgan.networks.table import SMALLEST_SIDE, check_model, pair_of
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.report import write_report
-from pocketgan.saved import holds, save_state_dict
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.verbs.classify import learning_and_test_sets, train_classifier
 from pocketgan.verbs.evaluate import evaluate

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import FakeSet, read_fakes
 from pocketgan.metrics.labels import ErrorRate, confusion, error_rate, label_counts, least_sure
-from pocketgan.model import Model
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
+from pocketgan.runs.events import read_events
 from pocketgan.scorecard.card import Scorecard
-from pocketgan.training.events import read_events
 from pocketgan.verbs.classify import learning_and_test_sets
 from pocketgan.verbs.generate import labelled
 

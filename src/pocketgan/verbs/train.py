@@ -8,18 +8,18 @@ from typing import Any, get_args
 
 import torch
 
-from pocketgan.classifier import Classifier, guide_for
 from pocketgan.core.devices import find_device, multiplies_bf16
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import alone_in, clear_errors, refuse_existing, tidy
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.sealed import learning_images
-from pocketgan.judge import refuse_judge
-from pocketgan.model import Model
-from pocketgan.models.table import check_model
+from pocketgan.models.classifier import Classifier, guide_for
+from pocketgan.models.judge import refuse_judge
+from pocketgan.models.model import Model
+from pocketgan.networks.table import check_model
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
-from pocketgan.training.events import read_events
+from pocketgan.runs.events import read_events
 from pocketgan.training.goodness import Goodness
 from pocketgan.training.groups import groups_of
 from pocketgan.training.health import Policy, Watch

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import torch
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.devices import exactness
 from pocketgan.core.errors import UsageError
 from pocketgan.core.signals import Stop, held_back
 from pocketgan.core.terminal import Bar, Display
 from pocketgan.data.image_set import ImageSet
-from pocketgan.model import Model
-from pocketgan.models.layers import parameter_count
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
+from pocketgan.models.saved import data_facts, made_with, save_state_dict, weights_digest
+from pocketgan.networks.contracts import parameter_count
 from pocketgan.recipes import Recipe, rebuild_command
-from pocketgan.saved import data_facts, made_with, save_state_dict, weights_digest
+from pocketgan.runs.events import append_event, cut_events, read_events
 from pocketgan.training.checkpoint import checkpoints, is_good, load_newest, save_checkpoint
-from pocketgan.training.events import append_event, cut_events, read_events
 from pocketgan.training.finite import FiniteCheck, Trouble, TroubleError
 from pocketgan.training.goodness import COUNT, Goodness
 from pocketgan.training.health import Policy, Watch

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.terminal import Display
-from pocketgan.model import Model
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.model import Model
 from pocketgan.report import renew_steering
 from pocketgan.steer.method import Budget
 from pocketgan.steer.stored import Facts

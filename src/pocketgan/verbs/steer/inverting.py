@@ -15,7 +15,7 @@ from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.load import load_images
 from pocketgan.data.pictures import read_pictures
-from pocketgan.model import Model
+from pocketgan.models.model import Model
 from pocketgan.steer.invert import Inversion
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pocketgan.core.files import refuse_existing, write_bytes
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.model import Model
+from pocketgan.models.model import Model
 from pocketgan.steer.directions import SHOWN, Directions
 
 

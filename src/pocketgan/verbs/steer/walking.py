@@ -16,7 +16,7 @@ from pocketgan.core.files import refuse_existing, whole_folder, write_bytes
 from pocketgan.core.latents import slerp
 from pocketgan.core.pixels import grid, to_pillow, to_png
 from pocketgan.core.terminal import Display
-from pocketgan.model import Model
+from pocketgan.models.model import Model
 from pocketgan.verbs.steer.inverting import pictures_of
 
 FRAME_MS = 80  # of the animation

@@ -9,13 +9,13 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from pocketgan.classifier import Classifier
 from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
+from pocketgan.core.pixels import images_for
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.classifiers import Judge as JudgeNetwork
-from pocketgan.saved import weights_digest
-from pocketgan.training.classifiers import images_for
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.saved import weights_digest
+from pocketgan.networks.classifiers import Judge as JudgeNetwork
 
 JUDGE = "judge"  # the shipped one, of MNIST's digits
 VERSIONS = {"a2e1d9ec7b46648b0aa494248daf45cd827362c2aba536b1ae9383af437b84f9": "mnist-1"}  # shipped ones, by digest

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from pocketgan.models.layers import Critique, Discriminator, Generator, Shape
+from pocketgan.networks.contracts import Critique, Discriminator, Generator, Shape
 
 
 class MLPGenerator(Generator):

@@ -16,12 +16,12 @@ from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import BLOCK
 from pocketgan.data.samples import Samples, joined
-from pocketgan.models.drawing import draw
-from pocketgan.models.layers import Discriminator, Generator, Shape, channels_last, parameter_count
-from pocketgan.models.table import build_pair, pair_of
+from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks
+from pocketgan.models.sources import Source, asked, prior, steered
+from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, parameter_count
+from pocketgan.networks.drawing import draw
+from pocketgan.networks.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
-from pocketgan.saved import load_weights, model_folder, read_model_file, save_networks
-from pocketgan.sources import Source, asked, prior, steered
 from pocketgan.steer.steering import Steering
 from pocketgan.steer.wish import Wish
 

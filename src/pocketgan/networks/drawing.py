@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pocketgan.core.latents import BLOCK
 from pocketgan.core.pixels import PixelRange, to_bytes
-from pocketgan.models.layers import Generator
+from pocketgan.networks.contracts import Generator
 
 
 @torch.no_grad()

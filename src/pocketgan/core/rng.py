@@ -1,7 +1,7 @@
 """Randomness as a pure function of a seed and of what it is for, so that nothing hidden has to be stored.
 
 Every draw in the program comes from a generator made here for one purpose and one place in the run, for example
-``generator(seed, "latents", rank, nimg)``. A resumed run asks for the same generators and so draws the same numbers.
+``rng(seed, "latents", rank, nimg)``. A resumed run asks for the same generators and so draws the same numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def derive(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def generator(seed: int, *purpose: str | int) -> torch.Generator:
+def rng(seed: int, *purpose: str | int) -> torch.Generator:
     """A CPU generator for one purpose. Drawing on the CPU gives the same numbers whatever the device."""
     return torch.Generator().manual_seed(derive(seed, *purpose))
 

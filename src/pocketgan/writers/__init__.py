@@ -14,10 +14,10 @@ from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, whole_folder, write_json, write_text
 from pocketgan.data.fakes import FakesWriter
 from pocketgan.data.samples import Samples
-from pocketgan.export.grid import GridWriter
-from pocketgan.export.idx import IDXWriter
-from pocketgan.export.npz import NPZWriter
-from pocketgan.export.parts import Job, Writer, check_share
+from pocketgan.writers.grid import GridWriter
+from pocketgan.writers.idx import IDXWriter
+from pocketgan.writers.npz import NPZWriter
+from pocketgan.writers.parts import Job, Writer, check_share
 
 
 class Format(NamedTuple):

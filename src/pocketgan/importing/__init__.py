@@ -13,11 +13,11 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import refuse_existing
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
-from pocketgan.importer.tensors import read_tensors
-from pocketgan.models.layers import parameter_count
-from pocketgan.models.table import build_classifier, build_pair
+from pocketgan.importing.tensors import read_tensors
+from pocketgan.models.saved import add_network, made_with, read_model_file, save_networks
+from pocketgan.networks.contracts import parameter_count
+from pocketgan.networks.table import build_classifier, build_pair
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
-from pocketgan.saved import add_network, made_with, read_model_file, save_networks
 
 
 class Candidate(NamedTuple):

@@ -10,14 +10,14 @@ from torch import nn
 
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE, PixelRange
-from pocketgan.core.randomness import seeded
-from pocketgan.models.classifiers import CNN, CNNDense, Judge, Linear224, MLPClassifier, TSTRNetwork
-from pocketgan.models.config import ModelConfig
-from pocketgan.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from pocketgan.models.dcgan_rotate import RotateDiscriminator, RotateGenerator
-from pocketgan.models.layers import Discriminator, Generator, Shape
-from pocketgan.models.mlp import MLPDiscriminator, MLPGenerator
-from pocketgan.models.pocket import PocketDiscriminator, PocketFreeGenerator, PocketGenerator
+from pocketgan.core.rng import seeded
+from pocketgan.networks.classifiers import CNN, CNNDense, Judge, Linear224, MLPClassifier, TSTRNetwork
+from pocketgan.networks.contracts import Discriminator, Generator, Shape
+from pocketgan.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from pocketgan.networks.dcgan_rotate import RotateDiscriminator, RotateGenerator
+from pocketgan.networks.mlp import MLPDiscriminator, MLPGenerator
+from pocketgan.networks.pocket import PocketDiscriminator, PocketFreeGenerator, PocketGenerator
+from pocketgan.recipes.sections import ModelConfig
 
 
 class Pair(NamedTuple):

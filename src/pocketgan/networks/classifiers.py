@@ -7,7 +7,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.models.layers import Shape, keras_initialisation
+from pocketgan.networks.contracts import Shape, keras_initialisation
 
 
 class CNN(nn.Module):

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError
-from pocketgan.models.layers import Shape, channels_last, parameter_count
-from pocketgan.models.table import build_classifier
+from pocketgan.core.pixels import images_for
+from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks
+from pocketgan.networks.contracts import Shape, channels_last, parameter_count
+from pocketgan.networks.table import build_classifier
 from pocketgan.recipes import ClassifierRecipe
-from pocketgan.saved import load_weights, model_folder, read_model_file, save_networks
-from pocketgan.training.classifiers import images_for
 
 GUIDE = "guide"  # the shipped classifier of MNIST digits that labels, selects and steers, and never judges
 

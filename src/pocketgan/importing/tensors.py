@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import read_bytes
-from pocketgan.importer import child
+from pocketgan.importing import child
 
 MAX_BYTES = 1 << 30  # of a model file
 MAX_HEADER = 1 << 20  # bytes of a safetensors file's header

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pocketgan.models.layers import Critique, Discriminator, Generator, Shape, normal_initialisation
+from pocketgan.networks.contracts import Critique, Discriminator, Generator, Shape, normal_initialisation
 
 
 class RotateGenerator(Generator):

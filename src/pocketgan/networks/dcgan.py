@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.models.layers import Critique, Discriminator, Dropout, Generator, Shape, keras_initialisation
+from pocketgan.networks.contracts import Critique, Discriminator, Dropout, Generator, Shape, keras_initialisation
 
 SLOPE = 0.3
 MOMENTUM, EPSILON = 0.01, 1e-3  # of BatchNorm; PyTorch counts momentum from the other end: 1 - 0.99

@@ -19,11 +19,11 @@ from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_bytes, write_json
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.layers import Shape
+from pocketgan.networks.contracts import Shape
 from pocketgan.recipes import ClassifierRecipe, Recipe
 
 FORMAT_VERSION = 1
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parent.parent / "weights"
 KINDS = {"model": "gan", "classifier": "classifier"}  # what a folder is called in a run, and in its model.json
 
 

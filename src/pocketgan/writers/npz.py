@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from pocketgan.data.samples import Samples
-from pocketgan.export.parts import Job, RowFiles, split
+from pocketgan.writers.parts import Job, RowFiles, split
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can hold: no clock in the bytes
 KERAS = {"images": "x", "labels": "y"}

@@ -1,0 +1,1 @@
+"""Networks: the contracts, the pairs and classifiers, and the table that names them."""

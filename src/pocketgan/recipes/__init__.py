@@ -1,0 +1,39 @@
+"""What one training is: recipes with their sections, presets, and how a name, a file and options become one.
+
+Imports no torch.
+"""
+
+from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
+from pocketgan.recipes.recipe import ClassifierRecipe, Recipe
+from pocketgan.recipes.resolve import (
+    BUDGETS,
+    classifier_recipe,
+    field_places,
+    gan_recipe,
+    read_recipe,
+    rebuild_command,
+    recipe_toml,
+    write_recipe,
+)
+from pocketgan.recipes.sections import DataConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, ScheduleConfig
+
+__all__ = [
+    "BUDGETS",
+    "CLASSIFIER_PRESETS",
+    "GAN_PRESETS",
+    "ClassifierRecipe",
+    "DataConfig",
+    "ModelConfig",
+    "ObjectiveConfig",
+    "OptimizerConfig",
+    "Preset",
+    "Recipe",
+    "ScheduleConfig",
+    "classifier_recipe",
+    "field_places",
+    "gan_recipe",
+    "read_recipe",
+    "rebuild_command",
+    "recipe_toml",
+    "write_recipe",
+]

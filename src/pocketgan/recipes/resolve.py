@@ -1,0 +1,167 @@
+"""From a name, a file and options to one validated recipe, and back to TOML or a command. Imports no torch."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from pocketgan.core.config import Config, complaint
+from pocketgan.core.errors import PocketganError, UsageError, nearest
+from pocketgan.core.files import check_version, read_bytes, write_text
+from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
+from pocketgan.recipes.recipe import FORMAT_VERSION, ClassifierRecipe, Recipe, RecipeT
+
+MAX_RECIPE_BYTES = 64 << 10  # of a TOML file; a recipe has about one thousand
+BUDGETS = ("epochs", "nimg", "minutes")
+
+
+def gan_recipe(start: str | Recipe, options: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe for a pair: a preset's name or a TOML file, with `options` laid over it.
+
+    Parameters
+    ----------
+    start
+        The name of a preset, a path that ends in ``.toml``, or a recipe. A file may start from a preset
+        (``preset = "dcgan"``).
+    options
+        Field names, bare (``lr_g``) or dotted (``optimizer.lr_g``), with ``-`` or ``_``; values as text
+        or as what they are.
+
+    Raises
+    ------
+    UsageError
+        The name, a field or a value is wrong; the line gives the nearest right one.
+    PocketganError
+        The file cannot be read.
+    """
+    return _resolve(Recipe, GAN_PRESETS, start, options or {})
+
+
+def classifier_recipe(start: str | ClassifierRecipe, options: Mapping[str, Any] | None = None) -> ClassifierRecipe:
+    """A recipe for a classifier; as `gan_recipe`."""
+    return _resolve(ClassifierRecipe, CLASSIFIER_PRESETS, start, options or {})
+
+
+def read_recipe(kind: type[RecipeT], path: Path) -> RecipeT:
+    """The recipe in a TOML file that the program wrote."""
+    return _resolve(kind, {}, str(path), {})
+
+
+def recipe_toml(recipe: Recipe | ClassifierRecipe) -> str:
+    """A recipe as TOML; a budget that is not given is left out."""
+    return tomli_w.dumps(recipe.model_dump(exclude_none=True))
+
+
+def write_recipe(recipe: Recipe | ClassifierRecipe, path: Path) -> None:
+    """Write a recipe so that `gan_recipe(path)` gives it back."""
+    write_text(path, recipe_toml(recipe))
+
+
+def rebuild_command(recipe: Recipe) -> str:
+    """The command that trains by this recipe: its preset and what differs from it, or its file where it has no preset.
+
+    The same machine, versions and threads give the same bytes; a budget in minutes is told in images.
+    """
+    if recipe.name not in GAN_PRESETS:
+        return "pocketgan train recipe.toml"
+    start, words = GAN_PRESETS[recipe.name].recipe.model_dump(), ["pocketgan", "train", recipe.name]
+    values = recipe.model_dump(exclude_none=True)
+    if recipe.schedule.nimg is not None:
+        values["schedule"].pop("minutes", None)
+    for field, (section, _) in field_places(Recipe).items():
+        value = (values[section] if section else values).get(field)
+        if value is None or value == (start[section] if section else start)[field]:
+            continue
+        option = "data" if field == "source" else field.replace("_", "-")
+        words += [f"--{option}"] if field == "until_good" else [f"--{option}", str(value)]
+    return shlex.join(words)
+
+
+def _resolve(
+    kind: type[RecipeT], presets: Mapping[str, Preset], start: str | RecipeT, options: Mapping[str, Any]
+) -> RecipeT:
+    origin = ""
+    if not isinstance(start, str):
+        values = start.model_dump(exclude_none=True)
+    elif start.endswith(".toml"):
+        values, origin = _read_toml(Path(start)), f"{start}: "
+        preset = values.pop("preset", None)
+        if preset is not None:
+            if not isinstance(preset, str) or preset not in presets:
+                raise UsageError(f"{start}: preset '{preset}' is unknown{nearest(str(preset), presets)}")
+            values = _laid_over(presets[preset].recipe.model_dump(exclude_none=True), values)
+    elif start in presets:
+        values = presets[start].recipe.model_dump(exclude_none=True)
+    else:
+        raise UsageError(f"recipe '{start}' is unknown{nearest(start, presets)} (or give a .toml file)")
+    nested: dict[str, Any] = {}
+    for option, value in options.items():
+        section, field = _place_of(kind, option)
+        (nested.setdefault(section, {}) if section else nested)[field] = value
+    try:
+        return kind.model_validate(_laid_over(values, nested))
+    except ValidationError as error:
+        raise UsageError(origin + _first_complaint(kind, error)) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise UsageError(f"recipe file {path} is missing")
+    try:
+        values = tomllib.loads(read_bytes(path, MAX_RECIPE_BYTES).decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise PocketganError(f"recipe file {path} is not readable as TOML ({error})") from error
+    if "format_version" in values:
+        check_version(path, values, FORMAT_VERSION)
+    return values
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two nested tables as one, `above` winning. A budget above puts away the budgets below."""
+    merged = dict(below)
+    if any(budget in above for budget in BUDGETS):
+        merged = {name: value for name, value in merged.items() if name not in BUDGETS}
+    for name, value in above.items():
+        old = merged.get(name)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[name] = _laid_over(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def field_places(kind: type[Recipe] | type[ClassifierRecipe]) -> dict[str, tuple[str, str]]:
+    """Every field that an option can set: its bare name to (section, field); section "" at the top level."""
+    places: dict[str, tuple[str, str]] = {}
+    for name, info in kind.model_fields.items():
+        section = info.annotation
+        if isinstance(section, type) and issubclass(section, Config):
+            places |= {field: (name, field) for field in section.model_fields}
+        elif name not in ("format_version", "kind"):
+            places[name] = ("", name)
+    return places
+
+
+def _place_of(kind: type[Recipe] | type[ClassifierRecipe], option: str) -> tuple[str, str]:
+    places = field_places(kind)
+    bare = option.replace("-", "_").rpartition(".")[2]
+    dotted = option.replace("-", "_")
+    if bare not in places or ("." in dotted and dotted != ".".join(places[bare])):
+        shown = {f"--{name.replace('_', '-')}" for name in places}
+        raise UsageError(
+            f"option --{option.replace('_', '-')} is unknown{nearest('--' + bare.replace('_', '-'), shown)}"
+        )
+    return places[bare]
+
+
+def _first_complaint(kind: type[Recipe] | type[ClassifierRecipe], error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] == "extra_forbidden":
+        name = ".".join(str(part) for part in first["loc"])
+        known = {".".join(part for part in where if part): None for where in field_places(kind).values()}
+        return f"field '{name}' is unknown{nearest(name, known)}"
+    return complaint(error)
