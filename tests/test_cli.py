@@ -329,7 +329,7 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
     number: signal.Signals,
     code: int,
 ) -> None:
-    module = importlib.import_module("pocketgan.verbs.training")
+    module = importlib.import_module("pocketgan.training.trainer")
     save = module.save_checkpoint
 
     def save_and_stop(*arguments: Any) -> None:
@@ -570,7 +570,7 @@ def test_a_training_is_made_completed_and_refused(pocketgan: Callable[..., Ended
 def test_until_good_ends_a_training_by_the_guide(
     pocketgan: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path
 ) -> None:
-    goodness = importlib.import_module("pocketgan.training.goodness")
+    goodness = importlib.import_module("pocketgan.training.health")
     words = ["train", "mlp", "--data", data / "folder", "--epochs", 3, "--until-good", "--quiet", "--out"]
     for share, reason, epochs in ((0.0, "until good", 1), (2.0, "budget", 3)):
         monkeypatch.setattr(goodness, "SURENESS", share)

@@ -15,8 +15,8 @@ from pocketgan.recipes import gan_recipe
 from pocketgan.recipes.sections import ModelConfig
 from pocketgan.training.groups import groups_of
 from pocketgan.training.loop import train_steps
-from pocketgan.training.rollback import after_rollbacks
 from pocketgan.training.state import new_state
+from pocketgan.training.trouble import after_rollbacks
 
 
 @pytest.fixture(scope="module")

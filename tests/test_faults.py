@@ -19,8 +19,8 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import alone_in, write_bytes
 from pocketgan.core.signals import Terminated, held_back
 from pocketgan.training import checkpoint
+from pocketgan.training import trainer as training
 from pocketgan.training.checkpoint import FORMAT_VERSION, checkpoints, load_newest, save_checkpoint
-from pocketgan.verbs import training
 from pocketgan.verbs.train import train
 from soak import disk, flips, kills, runs
 from soak.children import POSIX, Child

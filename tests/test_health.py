@@ -8,10 +8,10 @@ import torch
 from pocketgan.data.image_set import ImageSet
 from pocketgan.recipes import gan_recipe
 from pocketgan.training import health
-from pocketgan.training.finite import FiniteCheck, TroubleError
 from pocketgan.training.health import BOUNDS, Watch
 from pocketgan.training.loop import TICK_STEPS, train_steps
 from pocketgan.training.state import TrainState, new_state
+from pocketgan.training.trouble import FiniteCheck, TroubleError
 from soak import health as soak_health
 
 BATCH, STEPS = 16, 40

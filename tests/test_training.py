@@ -21,7 +21,7 @@ from pocketgan.recipes import GAN_PRESETS, Recipe, gan_recipe, write_recipe
 from pocketgan.recipes.sections import ObjectiveConfig
 from pocketgan.runs.events import append_event, cut_events, read_events
 from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpoint
-from pocketgan.training.goodness import Goodness
+from pocketgan.training.health import Goodness
 from pocketgan.training.loop import Batch, Milestone, alternating_step, simultaneous_step, train_steps
 from pocketgan.training.state import TrainState, new_state, update_ema
 from pocketgan.verbs.train import train
@@ -328,7 +328,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocketgan.verbs.training.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("pocketgan.training.trainer.CHECKPOINT_SECONDS", 0.0)
     options = {"nimg": 3_000, "quiet": True}
     whole = train("mlp", out=tmp_path / "whole", **options)
 
@@ -337,7 +337,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pocketgan.verbs.training.save_checkpoint", stop)
+        patch.setattr("pocketgan.training.trainer.save_checkpoint", stop)
         with pytest.raises(KeyboardInterrupt):
             train("mlp", out=tmp_path / "stopped", **options)
     assert not (tmp_path / "stopped" / "model").exists()

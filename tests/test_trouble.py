@@ -15,12 +15,11 @@ from pocketgan.core.errors import UsageError
 from pocketgan.data.mnist import mnist
 from pocketgan.recipes import gan_recipe
 from pocketgan.training import health
+from pocketgan.training import trainer as training
 from pocketgan.training.checkpoint import checkpoints
-from pocketgan.training.finite import FiniteCheck, Trouble, TroubleError
 from pocketgan.training.health import Watch
-from pocketgan.training.rollback import after_rollbacks
 from pocketgan.training.state import TrainState
-from pocketgan.verbs import training
+from pocketgan.training.trouble import FiniteCheck, Trouble, TroubleError, after_rollbacks
 from pocketgan.verbs.train import train
 
 BATCH, STEPS = 16, 40

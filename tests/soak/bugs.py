@@ -16,7 +16,12 @@ class Bug(NamedTuple):
 
 FILES, UNFINISHED = "core/files.py", "core/_unfinished.py"
 CHECKPOINT, HEALTH = "training/checkpoint.py", "training/health.py"
-TRAINING, DOWNLOAD, CHILD, FINITE = "verbs/training.py", "data/download.py", "importing/child.py", "training/finite.py"
+TRAINING, DOWNLOAD, CHILD, FINITE = (
+    "training/trainer.py",
+    "data/download.py",
+    "importing/child.py",
+    "training/trouble.py",
+)
 
 # fmt: off
 BUGS = [
@@ -65,7 +70,7 @@ BUGS = [
     Bug("collapse not looked for", HEALTH, "if share < BOUNDS[kind].alarm}", "if share < 0}"),
     Bug("growth not looked for", HEALTH, "growth < most", "growth < 1e9"),
     Bug("warm-up forgotten", HEALTH, "        if not state.armed:\n", "        if False:\n"),
-    Bug("rollback keeps the seed", "training/rollback.py", '"seed": derive(recipe.seed, "rollback", count),', '"seed": recipe.seed,'),
+    Bug("rollback keeps the seed", FINITE, '"seed": derive(recipe.seed, "rollback", count),', '"seed": recipe.seed,'),
     Bug("trouble exits like any error", FINITE, "    exit_code = 3\n", "    exit_code = 1\n"),
     Bug("unsafe loader", CHILD, 'torch.load(file, map_location="cpu", weights_only=True)',
         'torch.load(file, map_location="cpu", weights_only=False)'),

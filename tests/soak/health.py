@@ -14,10 +14,10 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.mnist import mnist
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.training import health, loop
-from pocketgan.training.finite import FiniteCheck, Trouble, TroubleError
 from pocketgan.training.health import Watch
 from pocketgan.training.loop import train_steps
 from pocketgan.training.state import TrainState, new_state
+from pocketgan.training.trouble import FiniteCheck, Trouble, TroubleError
 from soak.runs import Count
 
 PLACES = ("batch", "gradient", "weight", "optimiser state")

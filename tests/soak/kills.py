@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pocketgan.verbs import training
+from pocketgan.training import trainer as training
 from soak import operations, runs
 from soak.children import Child
 from soak.runs import Count

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pocketgan.verbs import training
+from pocketgan.training import trainer as training
 from soak.children import Child, Ended, command
 
 STEPS = 160

@@ -12,9 +12,9 @@ from pocketgan.core.devices import multiplies_bf16
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.contracts import Generator
 from pocketgan.recipes import Recipe, gan_recipe
-from pocketgan.training.finite import FiniteCheck
 from pocketgan.training.loop import train_steps
 from pocketgan.training.state import TrainState, new_state
+from pocketgan.training.trouble import FiniteCheck
 
 CPU = torch.device("cpu")
 

@@ -20,9 +20,9 @@ from pocketgan.core.pixels import to_bytes, to_floats
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
-from pocketgan.training.finite import Trouble
 from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState
+from pocketgan.training.trouble import Trouble
 
 Policy = Literal["stop", "rollback", "warn"]
 
@@ -37,6 +37,10 @@ NEAR = 0.02  # two images are near-duplicates if their pixels differ by less tha
 ACCURACY = 0.95  # share of pairs of a real and a fake image that a discriminator which has won tells apart,
 SURE = 40.0  # by this mean distance of their logits or more (the odds are 1e17),
 VANISHED = 1e-6  # or while the generator's gradient is smaller than this
+
+GUIDED_SAMPLES = 1000  # real images, and samples, that the guide reads
+SURENESS = 0.98  # share of its mean confidence on real images that it must have on samples
+CLASS_SHARE = 0.5  # share of its frequency among real images that each class must have among the samples
 
 GROWTH = 2.0  # times their start that a discriminator's weights may grow by step
 GROWTH_STEPS = 1000  # and from there as a random walk would: with the square root of the steps
@@ -139,6 +143,31 @@ class Watch:
         elif self.labels is None:
             measured["spread"] = _spread(images)
         return measured
+
+
+class Goodness:
+    """Compares how surely a guide reads samples with how surely it reads real images.
+
+    Parameters
+    ----------
+    probabilities
+        The guide: uint8 ``[N, C, H, W]`` to class probabilities ``[N, K]``.
+    real
+        Real images, uint8 ``[N, C, H, W]``; about `GUIDED_SAMPLES` of them are read, evenly spaced.
+    """
+
+    def __init__(self, probabilities: Callable[[Tensor], Tensor], real: Tensor) -> None:
+        self.probabilities = probabilities
+        read = probabilities(real[:: max(1, len(real) // GUIDED_SAMPLES)])
+        self.real_confidence = read.max(1).values.mean().item()
+        self.shares = read.argmax(1).bincount(minlength=read.shape[1]) / len(read)
+
+    def reached(self, samples: Tensor) -> bool:
+        """Whether samples, uint8 ``[N, C, H, W]``, are read as surely as real images and no class is missing."""
+        probabilities = self.probabilities(samples)
+        confidence = probabilities.max(1).values.mean().item()
+        shares = probabilities.argmax(1).bincount(minlength=probabilities.shape[1]) / len(samples)
+        return confidence >= SURENESS * self.real_confidence and bool((shares >= CLASS_SHARE * self.shares).all())
 
 
 def _collapsed(kind: str, share: float) -> str:

@@ -20,14 +20,13 @@ from pocketgan.models.model import Model
 from pocketgan.networks.table import check_model
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
 from pocketgan.runs.events import read_events
-from pocketgan.training.goodness import Goodness
 from pocketgan.training.groups import groups_of
-from pocketgan.training.health import Policy, Watch
+from pocketgan.training.health import Goodness, Policy, Watch
+from pocketgan.training.listeners import Board, check_installed
 from pocketgan.training.loop import train_steps
 from pocketgan.training.state import check_objective, new_state
-from pocketgan.training.tensorboard import Board, check_installed
+from pocketgan.training.trainer import Training
 from pocketgan.training.underrepresented import diagnose, diagnosis_period
-from pocketgan.verbs.training import Training
 
 WARM_UP_SECONDS = 5.0  # of training, thrown away, to turn a budget in minutes into images
 

@@ -21,14 +21,11 @@ from pocketgan.networks.contracts import parameter_count
 from pocketgan.recipes import Recipe, rebuild_command
 from pocketgan.runs.events import append_event, cut_events, read_events
 from pocketgan.training.checkpoint import checkpoints, is_good, load_newest, save_checkpoint
-from pocketgan.training.finite import FiniteCheck, Trouble, TroubleError
-from pocketgan.training.goodness import COUNT, Goodness
-from pocketgan.training.health import Policy, Watch
+from pocketgan.training.health import GUIDED_SAMPLES, Goodness, Policy, Watch
+from pocketgan.training.listeners import Board, draw_samples, log_epoch, samples_of, timed, wants_samples
 from pocketgan.training.loop import Milestone, train_steps
-from pocketgan.training.rollback import ROLLBACKS, after_rollbacks
 from pocketgan.training.state import TrainState, new_state
-from pocketgan.training.tensorboard import Board
-from pocketgan.verbs.recording import draw_samples, log_epoch, samples_of, timed, wants_samples
+from pocketgan.training.trouble import ROLLBACKS, FiniteCheck, Trouble, TroubleError, after_rollbacks
 
 CHECKPOINT_SECONDS = 10.0  # at most this much training, and the step that runs then, is lost with a kill
 
@@ -165,7 +162,7 @@ class Training:
             draw_samples(self.run, model, self.state, milestone, self.display, self.board)
 
     def _is_good(self, model: Model) -> bool:
-        return self.good is not None and self.good.reached(samples_of(model, self.state, COUNT).images)
+        return self.good is not None and self.good.reached(samples_of(model, self.state, GUIDED_SAMPLES).images)
 
     def _save_is_due(self) -> bool:
         return time.perf_counter() - self.saved_at >= CHECKPOINT_SECONDS

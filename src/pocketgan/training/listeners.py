@@ -7,6 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_bytes
 from pocketgan.core.memory import peak_memory_mb
 from pocketgan.core.pixels import grid, to_png
@@ -17,7 +21,6 @@ from pocketgan.recipes import Recipe
 from pocketgan.runs.events import append_event
 from pocketgan.training.loop import Milestone
 from pocketgan.training.state import TrainState
-from pocketgan.training.tensorboard import Board
 
 SAMPLES = 100  # in a sample grid, always of the same latents
 
@@ -87,3 +90,41 @@ def timed(milestones: Iterator[Milestone]) -> Iterator[tuple[Milestone, float]]:
 def _finite(loss: float) -> float | None:
     """A loss as JSON knows it: null where it is no number."""
     return loss if math.isfinite(loss) else None
+
+
+def check_installed() -> None:
+    """See that the `tensorboard` extra is there.
+
+    Raises
+    ------
+    UsageError
+        It is not.
+    """
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "--tensorboard needs the extra: pip install '.[tensorboard]' in pocketgan's source folder"
+        ) from error
+
+
+class Board:
+    """Losses and sample grids by nimg."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder))
+
+    def curves(self, nimg: int, values: dict[str, float]) -> None:
+        """One point on each curve."""
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, nimg)
+
+    def images(self, nimg: int, sheet: NDArray[np.uint8]) -> None:
+        """A sample grid, uint8 ``[C, H, W]``."""
+        self.writer.add_image("samples", sheet, nimg)
+
+    def close(self) -> None:
+        """Write what is still held back."""
+        self.writer.close()

@@ -1,4 +1,4 @@
-"""What is not finite is seen in the step where it happens; and what a training's trouble is called."""
+"""Trouble of a training: what it is called, numbers that are not finite, and what a rollback changes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from pocketgan.core.errors import PocketganError
+from pocketgan.core.rng import derive
+from pocketgan.recipes import Recipe
 from pocketgan.training.state import TrainState
 
+ROLLBACKS = 3  # at most
+ROLLBACK_RATE = 0.5  # share of the learning rates that each of them leaves
 PLAYERS = ("discriminator", "generator")  # in the order of the losses
 
 REMEDIES = {
@@ -121,3 +125,17 @@ def _floating(network: nn.Module) -> list[Tensor]:
 
 def _finite(tensors: list[Tensor]) -> bool:
     return not tensors or math.isfinite(torch.stack([tensor.sum() for tensor in tensors]).sum().item())
+
+
+def after_rollbacks(recipe: Recipe, count: int) -> Recipe:
+    """The recipe that a training goes on with after `count` rollbacks: another seed, lower rates, the same budget."""
+    if count == 0:
+        return recipe
+    share = ROLLBACK_RATE**count
+    rates = {"lr_g": recipe.optimizer.lr_g * share, "lr_d": recipe.optimizer.lr_d * share}
+    return recipe.model_copy(
+        update={
+            "seed": derive(recipe.seed, "rollback", count),
+            "optimizer": recipe.optimizer.model_copy(update=rates),
+        }
+    )
