@@ -82,7 +82,7 @@ BUGS = [
     Bug("header believed", "data/idx.py", "if size is None and expected > MOST_INFLATED * path.stat().st_size:", "if False:"),
     Bug("zip believed", "data/arrays.py",
         "if members[name].file_size > MOST_INFLATED * members[name].compress_size:", "if False:"),
-    Bug("recipe of any size", "recipes.py", 'read_bytes(path, MAX_RECIPE_BYTES).decode("utf-8")',
+    Bug("recipe of any size", "recipes/resolve.py", 'read_bytes(path, MAX_RECIPE_BYTES).decode("utf-8")',
         'path.read_text(encoding="utf-8")'),
     Bug("wrong checksum installed", DOWNLOAD, "    if reason is not None:\n        return reason\n", "    return reason\n"),
     Bug("download not resumed", DOWNLOAD, "begun = part.stat().st_size if part.exists() else 0", "begun = 0"),
