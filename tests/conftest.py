@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from hypothesis import settings
 from pocketgan.cli import main
 from pocketgan.core.cache import VARIABLE
 from pocketgan.core.pixels import to_bytes
+from pocketgan.data.datasets import DATASETS
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import Split, mnist
+from pocketgan.data.load import load_images
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.networks.table import build_pair
@@ -26,7 +28,7 @@ from pocketgan.verbs.train import train
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
 settings.load_profile("untimed")
 
-SMALL = {"train": 600, "test": 200, "fit": 500, "val": 100}  # images of `small_mnist`
+SMALL = {"train": 600, "test": 200}  # images of `small_mnist`
 
 
 def ended(*words: object) -> int:
@@ -62,7 +64,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def digits() -> ImageSet:
     """The first 1,000 digits of MNIST's training images."""
-    return mnist("train").rows(torch.arange(1000))
+    return load_images("mnist").rows(torch.arange(1000))
 
 
 @pytest.fixture(scope="session")
@@ -127,11 +129,12 @@ def steered(steered_folder: Path) -> Model:
 def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty folder to work in, where MNIST is 600 images and a minute a thousandth of one."""
 
-    def few(split: Split = "train"):  # type: ignore[no-untyped-def]
-        return mnist(split).rows(torch.arange(SMALL[split]))
+    row = DATASETS["mnist"]
 
-    for home in ("data.load", "data.sealed", "scorecard.yardstick", "verbs.evaluate", "bench.curves"):
-        monkeypatch.setattr(f"pocketgan.{home}.mnist", few)
+    def few(folder: Path, split: str) -> ImageSet:
+        return row.reader(folder, split).rows(torch.arange(SMALL[split]))
+
+    monkeypatch.setitem(DATASETS, "mnist", replace(row, reader=few))
     monkeypatch.setattr("pocketgan.verbs.train.WARM_UP_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -201,7 +201,7 @@ def classifier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("classify label missing --out OUT", "missing is missing"),
         ("classify label DATA/flat --out OUT --classifier nobody", "nobody holds no classifier"),
         ("classify label DATA/small.npz --out OUT", "reads images of shape [1, 28, 28]"),
-        ("classify label DATA/flat --out OUT --split test", "no splits"),
+        ("classify label DATA/flat --out OUT --split test", "no test images"),
         ("classify label DATA/flat --out DATA", "exists already"),
         ("classify label POCKET --out OUT --count 0", "--count 0"),
         ("report nothing", "nothing is no finished run"),

@@ -8,7 +8,7 @@ from scipy.cluster.vq import kmeans2
 
 from pocketgan.data.clusters import _pixels, clusters
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.networks.pocket import PocketFreeGenerator
 from pocketgan.networks.table import build_pair
 from pocketgan.recipes import gan_recipe
@@ -21,7 +21,7 @@ from pocketgan.training.trouble import after_rollbacks
 
 @pytest.fixture(scope="module")
 def digits() -> ImageSet:
-    return mnist("fit").rows(torch.arange(3000))
+    return load_images("mnist", "fit").rows(torch.arange(3000))
 
 
 def inertia(images: torch.Tensor, labels: torch.Tensor) -> float:

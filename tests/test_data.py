@@ -24,7 +24,7 @@ from pocketgan.core.rng import rng
 from pocketgan.data.augment import rotate
 from pocketgan.data.idx import idx_header, is_idx, read_idx
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.data.splits import choose_rows
 from pocketgan.data.stream import BatchStream
 
@@ -91,8 +91,8 @@ def test_idx_that_claims_too_much_is_refused_before_it_is_read(tmp_path: Path, z
 
 
 def test_fit_and_val_part_the_training_images() -> None:
-    train, fit, val = mnist("train"), mnist("fit"), mnist("val")
-    assert (len(train), len(fit), len(val), len(mnist("test"))) == (60_000, 50_000, 10_000, 10_000)
+    train, fit, val = load_images("mnist"), load_images("mnist", "fit"), load_images("mnist", "val")
+    assert (len(train), len(fit), len(val), len(load_images("mnist", "test"))) == (60_000, 50_000, 10_000, 10_000)
     assert fit.labels is not None
     assert val.labels is not None
     assert train.labels is not None
@@ -101,16 +101,16 @@ def test_fit_and_val_part_the_training_images() -> None:
 
 
 def test_val_holds_classes_in_proportion_and_never_changes() -> None:
-    train, val = mnist("train").labels, mnist("val").labels
+    train, val = load_images("mnist").labels, load_images("mnist", "val").labels
     assert train is not None
     assert val is not None
     exact = train.bincount() / 6
     assert (val.bincount() - exact).abs().max() < 1
-    assert mnist("val").digest == VAL_DIGEST
+    assert load_images("mnist", "val").digest == VAL_DIGEST
 
 
 def test_mnist_is_mnist() -> None:
-    test = mnist("test")
+    test = load_images("mnist", "test")
     assert test.shape == (1, 28, 28)
     assert test.labels is not None
     assert test.labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]  # the famous first ten

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,12 +14,12 @@ import numpy as np
 import pytest
 
 from pocketgan.core.cache import VARIABLE
-from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.errors import PocketganError
 from pocketgan.data import download
+from pocketgan.data.datasets import DATASETS
 from pocketgan.data.download import RemoteFile, fetch
 from pocketgan.data.idx import idx_header
 from pocketgan.data.load import load_images
-from pocketgan.data.published import PUBLISHED, Published
 
 CONTENT = bytes(range(256)) * 400
 FILE = RemoteFile("set.gz", f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", 200_000)
@@ -222,10 +223,8 @@ def small_set(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     files = tuple(
         RemoteFile(name, f"md5:{hashlib.md5(content).hexdigest()}", 1 << 20) for name, content in server.files.items()
     )
-    row = PUBLISHED["fashion-mnist"]
-    monkeypatch.setitem(
-        PUBLISHED, "fashion-mnist", Published((*server("good"),), files, row.class_names, row.provenance)
-    )
+    row = replace(DATASETS["fashion-mnist"], files=files, mirrors=tuple(server("good")), counts=(20, 20))
+    monkeypatch.setitem(DATASETS, "fashion-mnist", row)
     monkeypatch.setenv(VARIABLE, str(tmp_path))
 
 
@@ -235,15 +234,21 @@ def test_a_published_set_comes_by_its_name(server: Server, tmp_path: Path) -> No
     assert (len(found), found.class_names[9], found.split) == (20, "Ankle boot", "train")
     assert load_images("fashion-mnist", "test").provenance["licence"] == "MIT"
     assert len(server.asked) == 4
-    with pytest.raises(UsageError, match="no 'val'"):
-        load_images("fashion-mnist", "val")
+    val, fit = load_images("fashion-mnist", "val"), load_images("fashion-mnist", "fit")
+    assert (len(val), len(fit), val.name, val.split) == (3, 17, "fashion-mnist/val", "val")
 
 
-def test_the_table_of_published_sets_is_whole() -> None:
-    for name, row in PUBLISHED.items():
-        assert len(row.files) == 4, name
-        assert len(row.class_names) == 10
+def test_every_row_of_the_table_of_data_sets_is_whole() -> None:
+    for name, row in DATASETS.items():
+        assert row.name == name
+        assert row.files
+        assert all((row.title, row.licence, row.citation))
         for file in row.files:
             algorithm, digest = file.checksum.split(":")
             assert len(digest) == 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size
         assert all(mirror.endswith("/") for mirror in row.mirrors)
+        if row.embedded:
+            train, test = load_images(name), load_images(name, "test")
+            assert (len(train), len(test)) == row.counts
+            assert row.shape == train.shape == test.shape
+            assert all((row.folder / file.name).stat().st_size == file.most_bytes for file in row.files)

@@ -19,10 +19,10 @@ from PIL import Image
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.latents import BLOCK, latents
 from pocketgan.core.pixels import grid
+from pocketgan.data.datasets import DATASETS
 from pocketgan.data.idx import read_idx
+from pocketgan.data.image_set import Samples
 from pocketgan.data.load import load_images
-from pocketgan.data.mnist import PROVENANCE
-from pocketgan.data.samples import Samples
 from pocketgan.models.model import Model
 from pocketgan.networks.table import build_pair
 from pocketgan.recipes import gan_recipe
@@ -40,7 +40,7 @@ def made(count: int, *, labelled: bool = True, channels: int = 1, classes: Seque
         images=torch.from_numpy(random.integers(0, 256, (count, channels, 12, 8), dtype=np.uint8)),
         labels=torch.from_numpy(random.integers(0, len(classes), count)) if labelled else None,
         class_names=tuple(classes) if labelled else (),
-        provenance={"made_by": "pocketgan, recipe pocket", **PROVENANCE},
+        provenance={"made_by": "pocketgan, recipe pocket", **DATASETS["mnist"].provenance},
         latents=torch.from_numpy(random.standard_normal((count, 3), dtype=np.float32)),
         seed=7,
         index=torch.arange(START, START + count),
@@ -100,8 +100,8 @@ def test_npz_gives_every_row_and_fact_back_without_pickles(tmp_path: Path) -> No
     assert read["seed"].shape == ()
     assert read["seed"] == 7
     assert read["class_names"].tolist() == list(DIGITS)
-    assert read["licence"].item() == PROVENANCE["licence"]
-    assert json.loads(read["provenance"].item())["data"] == PROVENANCE["data"]
+    assert read["licence"].item() == DATASETS["mnist"].provenance["licence"]
+    assert json.loads(read["provenance"].item())["data"] == DATASETS["mnist"].provenance["data"]
     assert zipfile.ZipFile(tmp_path / "out" / "samples.npz").testzip() is None
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "LICENSE.txt",
@@ -196,15 +196,15 @@ def test_what_is_written_loads_again_under_its_licence(tmp_path: Path) -> None:
         assert torch.equal(read.images, whole.images[rows])
         assert read.labels is not None
         assert torch.equal(read.labels, whole.labels[rows])
-        assert read.provenance["licence"] == PROVENANCE["licence"]
-        assert read.provenance["data"] == PROVENANCE["data"]
+        assert read.provenance["licence"] == DATASETS["mnist"].provenance["licence"]
+        assert read.provenance["data"] == DATASETS["mnist"].provenance["data"]
 
 
 @pytest.mark.parametrize("share", [None, 0.2])
 def test_an_archive_tells_the_same_origin_as_the_pictures(tmp_path: Path, share: float | None) -> None:
     export_samples(cut(made(20), 8), 20, tmp_path / "out", ["png", "npz"], test_share=share)
     known = load_images(tmp_path / "out" / "samples.npz").provenance
-    assert known == {"made_by": "pocketgan, recipe pocket", **PROVENANCE, "label_source": "asked"}
+    assert known == {"made_by": "pocketgan, recipe pocket", **DATASETS["mnist"].provenance, "label_source": "asked"}
     assert known == load_images(tmp_path / "out" / "png").provenance
 
 
@@ -223,7 +223,7 @@ def test_provenance_and_licence_come_with_every_set(tmp_path: Path) -> None:
     assert json.loads((out / "provenance.json").read_text(encoding="utf-8")) == {
         "format_version": 1,
         "made_by": "pocketgan, recipe pocket",
-        **PROVENANCE,
+        **DATASETS["mnist"].provenance,
         "count": 20,
         "seed": 7,
         "label_source": "asked",

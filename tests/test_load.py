@@ -7,10 +7,11 @@ import io
 import json
 import os
 import struct
+import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.idx import idx_header
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
-from pocketgan.data.mnist import mnist
 from pocketgan.data.pictures import read_picture
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 9, 12), dtype=np.uint8)
@@ -83,7 +83,9 @@ def same(found: ImageSet, images: np.ndarray, labels: np.ndarray | None, names: 
 
 @pytest.mark.parametrize("split", ["train", "fit", "val", "test"])
 def test_mnist_comes_by_its_name(split: str) -> None:
-    assert load_images("mnist", split) is mnist(split)  # type: ignore[arg-type]
+    found = load_images("mnist", split)
+    assert (found.name, found.split, found.dataset) == (f"mnist/{split}", split, "mnist")
+    assert load_images("mnist", split) is found, "decoded once"
 
 
 def test_an_unknown_split_and_a_missing_path_are_wrong_usage(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_an_unknown_split_and_a_missing_path_are_wrong_usage(tmp_path: Path) -> 
         load_images(tmp_path / "nowhere")
 
 
-def test_only_what_has_splits_can_be_asked_for_one(tmp_path: Path) -> None:
+def test_only_what_has_test_images_can_be_asked_for_them(tmp_path: Path) -> None:
     """Else a classifier might be tested on the images it was trained on."""
     save(tmp_path / "flat" / "a.png", GREY[0])
     np.save(tmp_path / "images.npy", GREY)
@@ -101,8 +103,80 @@ def test_only_what_has_splits_can_be_asked_for_one(tmp_path: Path) -> None:
     write_idx(tmp_path / "images", GREY)
     for name in ("flat", "images.npy", "images.npz", "images"):
         assert load_images(tmp_path / name).split == "all"
-        with pytest.raises(UsageError, match="has no splits"):
+        with pytest.raises(UsageError, match="has no test images"):
             load_images(tmp_path / name, "test")
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_every_source_has_the_same_val_and_fit_whatever_it_is_called(tmp_path: Path, labelled: bool) -> None:
+    labels = np.arange(120) % 3 // 2  # 80 and 40
+    arrays = {"images": np.arange(120 * 108, dtype=np.uint32).astype(np.uint8).reshape(120, 9, 12)}
+    arrays["images"][:, 0, 0] = np.arange(120)
+    path = zipped(tmp_path / "set.npz", arrays | ({"labels": labels} if labelled else {}))
+    whole, fit, val = load_images(path), load_images(path, "fit"), load_images(path, "val")
+    assert (fit.split, val.split, val.name) == ("fit", "val", f"{path}, val")
+    rows = {split: set(part.images[:, 0, 0, 0].tolist()) for split, part in (("fit", fit), ("val", val))}
+    assert rows["fit"] | rows["val"] == set(range(120))
+    assert not rows["fit"] & rows["val"]
+    assert len(val) == 20
+    if labelled:
+        assert val.labels is not None
+        assert val.labels.bincount().tolist() in ([13, 7], [14, 6])
+    else:
+        assert val.labels is None
+    zipped(tmp_path / "other.npz", {"images": whole.images.numpy(), "labels": labels} if labelled else arrays)
+    assert load_images(tmp_path / "other.npz", "val").digest == val.digest
+
+
+def test_a_set_too_small_to_set_any_aside_has_no_val(tmp_path: Path) -> None:
+    np.save(tmp_path / "two.npy", GREY[:2])
+    with pytest.raises(UsageError, match="too few"):
+        load_images(tmp_path / "two.npy", "val")
+
+
+def test_pictures_are_decoded_once_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    original = Image.open
+
+    def counting(path: Path, **options: Any) -> Image.Image:
+        opened.append(path.name)
+        return original(path, **options)
+
+    monkeypatch.setattr(Image, "open", counting)
+    folder = tmp_path / "set"
+    for number, name in enumerate(("a/1.png", "a/2.png", "b/3.png", "b/4.png", "b/5.png", "b/6.png")):
+        save(folder / name, GREY[number])
+    time.sleep(0.1)
+    first = load_images(folder)
+    load_images(folder, "val"), load_images(folder, "fit")
+    assert load_images(folder) is first
+    assert sorted(opened) == [f"{number}.png" for number in range(1, 7)]
+    changes: list[Callable[[], object]] = [
+        lambda: save(folder / "a/1.png", GREY[3]),
+        lambda: save(folder / "a/9.png", GREY[1]),
+        lambda: (folder / "b/3.png").unlink(),
+        lambda: (folder / "b").rename(folder / "c"),
+        lambda: (folder / "provenance.json").write_text('{"licence": "CC0"}'),
+        lambda: (folder / "metadata.csv").write_text("file_name\na/2.png\n"),
+    ]
+    seen = [first]
+    for change in changes:
+        change()
+        found = load_images(folder)
+        assert (found.digest, found.class_names, found.provenance) != (
+            seen[-1].digest,
+            seen[-1].class_names,
+            seen[-1].provenance,
+        )
+        seen.append(found)
+        time.sleep(0.1)
+
+
+def test_what_has_just_been_written_is_not_taken_for_settled(tmp_path: Path) -> None:
+    """A clock too coarse to tell two writes apart must not hide the second one."""
+    for number in range(20):
+        np.save(tmp_path / "images.npy", np.full((3, 8, 8), number, np.uint8))
+        assert int(load_images(tmp_path / "images.npy").images.max()) == number
 
 
 def test_name_and_provenance_tell_where_images_come_from(tmp_path: Path) -> None:
@@ -363,8 +437,7 @@ def test_keras_arrays_have_two_splits(tmp_path: Path) -> None:
     same(load_images(path), GREY[:4, None], LABELS[:4], ("0", "1", "2"))
     same(load_images(path, "test"), GREY[4:, None], LABELS[4:], ("0", "1", "2"))
     assert [load_images(path, split).split for split in ("train", "test")] == ["train", "test"]
-    with pytest.raises(UsageError, match="x_val"):
-        load_images(path, "val")
+    assert [len(load_images(path, split)) for split in ("fit", "val")] == [3, 1], "of the training images"
     with pytest.raises(UsageError, match="x_test"):
         load_images(zipped(tmp_path / "half.npz", {"x_train": GREY}), "test")
 
@@ -490,8 +563,7 @@ def test_an_idx_folder_has_two_splits(tmp_path: Path, inside: str, gz: str) -> N
     same(load_images(tmp_path), GREY[:4, None], LABELS[:4], ("0", "1", "2"))
     same(load_images(tmp_path, "test"), GREY[4:, None], LABELS[4:], ("0", "1", "2"))
     assert load_images(tmp_path, "test").split == "test"
-    with pytest.raises(UsageError, match="no 'fit'"):
-        load_images(tmp_path, "fit")
+    assert [len(load_images(tmp_path, split)) for split in ("fit", "val")] == [3, 1], "of the training images"
     (tmp_path / inside / f"t10k-labels-idx1-ubyte{gz}").unlink()
     refusal(tmp_path, "t10k-labels-idx1-ubyte", "missing", split="test")
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.recipes import gan_recipe, write_recipe
 from pocketgan.report import write_report
 from pocketgan.report.charts import Series, line_chart, log_ticks, nice_ticks, spread, tick_texts
@@ -54,7 +54,7 @@ def confusion(per_class: int, mistakes: dict[tuple[int, int], int]) -> list[list
 def make_run(folder: Path, epochs: int = 3) -> Path:
     """A run folder with every part, in which digits of the test set stand for fakes."""
     torch.manual_seed(0)
-    test = mnist("test")
+    test = load_images("mnist", "test")
     assert test.labels is not None
     rows = torch.stack([torch.nonzero(test.labels == digit)[:10, 0] for digit in range(10)], 1).flatten()
     fakes = test.images[rows]
@@ -182,7 +182,7 @@ def add_scorecard(folder: Path) -> Path:
     )
     (folder / "scorecard.json").write_text(card.model_dump_json(), encoding="utf-8")
     for name in PICTURES:
-        (folder / f"{name}.png").write_bytes(to_png(grid(mnist("test").images[:20], columns=10)))
+        (folder / f"{name}.png").write_bytes(to_png(grid(load_images("mnist", "test").images[:20], columns=10)))
     random = np.random.default_rng(0)
     clouds = ([[*place, n % 10] for n, place in enumerate(random.normal(0, 9, (1000, 2)).tolist())] for _ in range(2))
     write_json(

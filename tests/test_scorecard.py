@@ -13,7 +13,7 @@ import torch
 from pocketgan.core.cache import VARIABLE, cache_folder, cached
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.judge import Judge, refuse_judge
 from pocketgan.models.model import Model
@@ -33,7 +33,7 @@ PICTURES = ("closest.png", "best.png", "worst.png", "unreal.png", "map.json")
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An NPZ of 2,000 digits to learn from and 500 to test on."""
-    rows = mnist("train").rows(torch.arange(2500))
+    rows = load_images("mnist").rows(torch.arange(2500))
     assert rows.labels is not None
     images, labels = rows.images[:, 0].numpy(), rows.labels.numpy()
     path = tmp_path_factory.mktemp("data") / "digits.npz"
@@ -49,7 +49,7 @@ def small_judge(source: str, tmp_path_factory: pytest.TempPathFactory) -> Judge:
 @pytest.fixture(scope="module")
 def fresh() -> ImageSet:
     """Digits that neither the judge nor its test images hold."""
-    return replace(mnist("train").rows(torch.arange(3000, 3400)), name="fresh digits", split="all")
+    return replace(load_images("mnist").rows(torch.arange(3000, 3400)), name="fresh digits", split="all")
 
 
 def score(images: ImageSet | Model, source: str, judge: Judge) -> Scorecard:
@@ -73,7 +73,7 @@ def test_fresh_real_images_have_no_fault(source: str, small_judge: Judge, fresh:
 
 def test_each_fault_is_named(source: str, small_judge: Judge, fresh: ImageSet) -> None:
     assert fresh.labels is not None
-    learned = mnist("train").rows(torch.arange(400))
+    learned = load_images("mnist").rows(torch.arange(400))
     found = {
         "copies": score(learned, source, small_judge),
         "duplicates": score(fresh.rows(torch.arange(400) % 40), source, small_judge),
@@ -88,7 +88,7 @@ def test_each_fault_is_named(source: str, small_judge: Judge, fresh: ImageSet) -
     assert "only 40 of 400 images differ" in found["duplicates"].verdict.lower()
     assert "class 1 is missing" in found["missing class"].verdict.lower()
     assert "3.0 pixels right" in found["shift"].verdict
-    of_test = score(replace(mnist("train").rows(torch.arange(2000, 2400)), name="test"), source, small_judge)
+    of_test = score(replace(load_images("mnist").rows(torch.arange(2000, 2400)), name="test"), source, small_judge)
     assert of_test.reference_copies == 1
     assert "copies of the images kept apart" in of_test.verdict
 
@@ -141,7 +141,7 @@ def test_the_batch_size_changes_no_printed_digit(batch_size: int, small_judge: J
     assert torch.equal(usual.labels, other.labels)
     from pocketgan.metrics.frechet import frechet_distance, moments
 
-    real = moments(small_judge.read(mnist("train").images[:300]).features)
+    real = moments(small_judge.read(load_images("mnist").images[:300]).features)
     printed = {shown("fd_judge", frechet_distance(real, moments(found.features))) for found in (usual, other)}
     assert len(printed) == 1
 
@@ -168,12 +168,16 @@ def test_a_model_is_scored_on_the_classes_it_was_asked_for(
         score(free, source, small_judge)
 
 
+def test_own_images_are_measured_against_their_own_val(source: str, small_judge: Judge, fresh: ImageSet) -> None:
+    card = evaluate(fresh, trained_on=source, split="val", judge=small_judge, quiet=True)
+    assert (card.reference.name, card.reference.count) == (f"{source}, val", len(load_images(source, "val")))
+
+
 def test_what_cannot_be_scored_gets_one_line(source: str, small_judge: Judge, fresh: ImageSet, tmp_path: Path) -> None:
     few, wide = fresh.rows(torch.arange(30)), replace(fresh, images=torch.cat([fresh.images] * 2, 3))
     for subject, options, line in (
         (few, {}, "at least 50"),
         (wide, {}, "give --trained-on"),
-        (fresh, {"split": "val"}, "no validation images"),
         (fresh, {"split": "training"}, "must be test or val"),
     ):
         with pytest.raises(UsageError, match=line):
@@ -198,7 +202,7 @@ def test_the_shipped_judge_is_what_it_says() -> None:
     kept = judge.classifier.facts["test"]
     assert (kept["name"], kept["count"]) == ("mnist/test", 10_000)
     assert kept["error"] <= 0.005
-    test = mnist("test")
+    test = load_images("mnist", "test")
     assert test.labels is not None
     rows = torch.arange(0, 10_000, 5)
     wrong = int((judge.read(test.images[rows]).labels != test.labels[rows]).sum())
@@ -216,12 +220,11 @@ def test_the_judge_neither_guides_nor_classifies(tmp_path: Path) -> None:
 
 
 def test_what_is_learned_from_must_not_hold_test_images(tmp_path: Path) -> None:
-    images = torch.cat([mnist("train").images[:60], mnist("test").images[7:9]])[:, 0].numpy()
+    images = torch.cat([load_images("mnist").images[:60], load_images("mnist", "test").images[7:9]])[:, 0].numpy()
     np.savez(tmp_path / "mixed.npz", images=images, labels=np.arange(62) % 10)
-    for verb in (train, lambda *a, **k: train_judge(**k)):
-        with pytest.raises(
-            UsageError, match=r"2 images that are test images of mnist/test too \(the first is its image 60"
-        ):
+    for verb, first in ((train, 60), (lambda *a, **k: train_judge(**k), 50)):  # a judge learns from fit: 52 of the 62
+        line = rf"2 images that are test images of mnist/test too \(the first is its image {first}\)"
+        with pytest.raises(UsageError, match=line):
             verb("mlp", out=tmp_path / "out", source=str(tmp_path / "mixed.npz"), quiet=True)
         assert not (tmp_path / "out").exists()
     own = tmp_path / "own.npz"
@@ -233,7 +236,7 @@ def test_what_is_learned_from_must_not_hold_test_images(tmp_path: Path) -> None:
 
 def test_tstr_is_paired_and_knows_bad_labels(fresh: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pocketgan.scorecard.tstr.SEEDS", (0, 1))
-    real, test = mnist("train").rows(torch.arange(500)), mnist("train").rows(torch.arange(4000, 4300))
+    real, test = load_images("mnist").rows(torch.arange(500)), load_images("mnist").rows(torch.arange(4000, 4300))
     shares: list[float] = []
     same = tstr(real, real, test, torch.device("cpu"), shares.append)
     assert same["gap"] == {"value": 0, "low": 0, "high": 0}

@@ -15,7 +15,7 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.files import alone_in, refuse_existing
 from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.recipes import GAN_PRESETS, Recipe, gan_recipe, write_recipe
 from pocketgan.recipes.sections import ObjectiveConfig
@@ -427,5 +427,5 @@ def test_val_and_fit_are_apart_and_training_on_fit_says_so(tmp_path: Path) -> No
     model = train("mlp", out=tmp_path / "run", split="fit", nimg=200, quiet=True)
     assert model.facts["data"]["split"] == "fit"
     assert model.facts["data"]["count"] == 50_000
-    assert model.facts["data"]["digest"] == mnist("fit").digest
+    assert model.facts["data"]["digest"] == load_images("mnist", "fit").digest
     shutil.rmtree(tmp_path / "run")

@@ -12,7 +12,7 @@ import torch
 
 from pocketgan.cli import main
 from pocketgan.core.errors import UsageError
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.recipes import gan_recipe
 from pocketgan.training import health
 from pocketgan.training import trainer as training
@@ -29,7 +29,7 @@ BATCH, STEPS = 16, 40
 def troubled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where every training saves every step, and its data lie."""
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
-    few = mnist("train").rows(torch.arange(160))
+    few = load_images("mnist").rows(torch.arange(160))
     assert few.labels is not None
     np.savez(tmp_path / "data.npz", images=few.images[:, 0].numpy(), labels=few.labels.numpy())
     return tmp_path

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pocketgan.core.errors import PocketganError, UsageError
-    from pocketgan.data.image_set import ImageSet
+    from pocketgan.data.image_set import ImageSet, Samples
     from pocketgan.data.load import load_images
-    from pocketgan.data.samples import Samples
     from pocketgan.importing import import_file
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.judge import Judge
@@ -44,7 +43,7 @@ _HOMES = {
     "Model": "models.model",
     "PocketganError": "core.errors",
     "Recipe": "recipes",
-    "Samples": "data.samples",
+    "Samples": "data.image_set",
     "Scorecard": "scorecard.card",
     "UsageError": "core.errors",
     "classifier_recipe": "recipes",

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.training import health, loop
 from pocketgan.training.health import Watch
@@ -27,7 +27,7 @@ PLANTED = 700  # step from which a collapse is there
 
 def small_digits(side: int = 12) -> ImageSet:
     """MNIST's test digits on `side` x `side` pixels."""
-    data = mnist("test")
+    data = load_images("mnist", "test")
     return replace(data, images=F.adaptive_avg_pool2d(data.images.float(), side).round().to(torch.uint8))
 
 

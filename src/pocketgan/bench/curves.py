@@ -13,7 +13,7 @@ from pocketgan.bench.loops import CPU, LOOPS, OWN, Loop, preset_here
 from pocketgan.core.files import write_text
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.metrics.frechet import Moments, frechet_distance, moments
 from pocketgan.models.judge import Judge
 from pocketgan.models.model import Model
@@ -57,8 +57,8 @@ def curves(names: Sequence[str], nimg: int, seeds: Sequence[int], display: Displ
     display
         Where progress is shown.
     """
-    data, judge = mnist("fit"), Judge.load(device="cpu")
-    real = moments(judge.read_kept(mnist("val")).features)
+    data, judge = load_images("mnist", "fit"), Judge.load(device="cpu")
+    real = moments(judge.read_kept(load_images("mnist", "val")).features)
     found = []
     for name in names:
         for seed in seeds:

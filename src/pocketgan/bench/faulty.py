@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 
 SEED = 0
 
@@ -19,7 +19,7 @@ SEED = 0
 def faulty_sets() -> dict[str, Callable[[], ImageSet]]:
     """By what was done: labelled sets made from the 10,000 of `val`, or from `fit` where they are copies."""
     return {
-        "nothing: `val` as it is": lambda: mnist("val"),
+        "nothing: `val` as it is": lambda: load_images("mnist", "val"),
         "rows of `fit`, copied": _copies,
         "the same with 1 % noise": _noisy_copies,
         "one image, 10,000 times": lambda: _named(_val().rows(torch.zeros(10_000, dtype=torch.int64))),
@@ -36,7 +36,7 @@ def faulty_sets() -> dict[str, Callable[[], ImageSet]]:
 
 
 def _val() -> ImageSet:
-    return mnist("val")
+    return load_images("mnist", "val")
 
 
 def _named(images: ImageSet) -> ImageSet:
@@ -57,7 +57,7 @@ def _labels(images: ImageSet) -> Tensor:
 
 
 def _copies() -> ImageSet:
-    fit = mnist("fit")
+    fit = load_images("mnist", "fit")
     return _named(fit.rows(torch.randperm(len(fit), generator=rng(SEED, "copies"))[:10_000]))
 
 

@@ -12,7 +12,7 @@ from pocketgan.bench.faulty import faulty_sets
 from pocketgan.core.files import write_text
 from pocketgan.core.rng import rng
 from pocketgan.core.terminal import Display
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.metrics.labels import wilson_interval
 from pocketgan.models.judge import Judge
 from pocketgan.scorecard.card import Scorecard, floor_of, make_card
@@ -45,7 +45,7 @@ def known_answers(out: Path, resamplings: int, display: Display) -> Path:
         Where progress is shown.
     """
     judge = Judge.load(device="cpu")
-    test, val, fit = mnist("test"), mnist("val"), mnist("fit")
+    test, val, fit = load_images("mnist", "test"), load_images("mnist", "val"), load_images("mnist", "fit")
     display.line("reading real images")
     yard = yardstick(judge, test, fit)
     cards = {}
@@ -63,7 +63,7 @@ def known_answers(out: Path, resamplings: int, display: Display) -> Path:
 
 def _healthy(yard: Yardstick, resamplings: int, display: Display) -> Healthy:
     """Verdicts on samples of `val`, none of whose images are the floor's."""
-    val = mnist("val")
+    val = load_images("mnist", "val")
     floor = floor_of(yard.judge, yard.reference.images, fresh=val, rest=yard.training.images, count=RESAMPLED)
     free = torch.ones(len(val), dtype=torch.bool)
     free[part_of(val, RESAMPLED, 0)] = False

@@ -17,8 +17,8 @@ from pocketgan.core.files import write_bytes, write_text
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.rng import derive
 from pocketgan.core.terminal import Display
-from pocketgan.data.mnist import mnist
-from pocketgan.data.samples import Samples, joined
+from pocketgan.data.image_set import Samples, joined
+from pocketgan.data.load import load_images
 from pocketgan.metrics.steering import latent_distance, norm_distance, spread_within
 from pocketgan.models.judge import Judge, Reading
 from pocketgan.models.model import Model
@@ -112,7 +112,7 @@ def steering_results(
         A model is conditional or makes other images.
     """
     chosen = [FIRST, *(name for name in methods or METHODS if name != FIRST)]
-    judge, test = Judge.load(device="cpu"), mnist("test")
+    judge, test = Judge.load(device="cpu"), load_images("mnist", "test")
     real, budget = Part(test, judge.read_kept(test)), _Budget(latents, steps, seed)
     grids = out.with_suffix("")
     found = [one for path in models for one in _one_model(path, chosen, judge, real, grids, count, budget, display)]

@@ -20,7 +20,7 @@ from pocketgan.core.files import write_text
 from pocketgan.core.latents import BLOCK
 from pocketgan.core.memory import keep_freed_memory, peak_memory_mb
 from pocketgan.core.terminal import Display
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import load_images
 from pocketgan.models.model import Model
 from pocketgan.models.saved import made_with
 from pocketgan.verbs.describe import matmul_speed, training_flops
@@ -67,7 +67,7 @@ def throughput(names: list[str], display: Display) -> list[Speed]:
     display
         Where progress is shown.
     """
-    data, rows = mnist("train"), []
+    data, rows = load_images("mnist"), []
     with display.bar("throughput", len(names) * ROUNDS) as bar:
         for place, name in enumerate(names):
             recipe = preset_here(name, nimg=1 << 40)  # a budget that has no end here
@@ -163,7 +163,7 @@ def _memory(kind: str, name: str) -> int | None:
 
 def _peak(kind: str, name: str) -> int | None:
     keep_freed_memory()
-    loop = LOOPS[kind](mnist("train"), preset_here(name, nimg=1 << 40)).steps
+    loop = LOOPS[kind](load_images("mnist"), preset_here(name, nimg=1 << 40)).steps
     _speed(loop, seconds=2.0)
     return peak_memory_mb()
 

@@ -20,10 +20,9 @@ from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import MAX_TEXT_BYTES
-from pocketgan.data.checks import check_labels, check_sides, first_line, refuse_split
+from pocketgan.data._checks import check_labels, check_sides, first_line, refuse_split, texts_of
 from pocketgan.data.idx import MAX_BYTES, MOST_INFLATED
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.provenance import texts_of
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -65,7 +64,7 @@ def load_npz(path: Path, split: str) -> ImageSet:
         or Keras' ``x_train``, ``y_train``, ``x_test``, ``y_test``. A ``provenance`` (JSON, as the export writes it) is
         kept.
     split
-        ``train`` or ``test`` of Keras' arrays; ``train`` of others, which have no splits.
+        ``train`` or ``test`` of Keras' arrays; ``train`` of others, which have no test images.
 
     Raises
     ------

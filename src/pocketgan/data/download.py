@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import clear_errors, sync_folder
-from pocketgan.data.checks import first_line
+from pocketgan.data._checks import first_line
 
 SECONDS = 30.0  # without a byte, after which a mirror counts as dead
 BLOCK = 1 << 20
@@ -56,7 +56,7 @@ def fetch(file: RemoteFile, mirrors: Sequence[str], folder: Path) -> Path:
     with clear_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{file.name}.lock")):
-            if target.is_file() and _checksum(target, file) == file.checksum:
+            if is_whole(file, target.parent):
                 return target
             part = target.with_name(f".{file.name}.part")
             wrong = []
@@ -70,6 +70,12 @@ def fetch(file: RemoteFile, mirrors: Sequence[str], folder: Path) -> Path:
     raise PocketganError(
         f"{file.name} could not be downloaded ({'; '.join(wrong)}); try again later, or put it into {folder} yourself"
     )
+
+
+def is_whole(file: RemoteFile, folder: Path) -> bool:
+    """Whether `folder` holds this file, with its checksum."""
+    path = folder / file.name
+    return path.is_file() and _checksum(path, file) == file.checksum
 
 
 def _try(address: str, file: RemoteFile, part: Path) -> str | None:

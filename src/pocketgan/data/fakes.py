@@ -23,11 +23,9 @@ from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.pixels import to_png
-from pocketgan.data.checks import check_labels, integer, readable
-from pocketgan.data.folders import METADATA, read_table
+from pocketgan.data._checks import check_labels, integer, read_provenance, readable
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.pictures import read_pictures
-from pocketgan.data.provenance import read_provenance
+from pocketgan.data.pictures import METADATA, read_pictures, read_table
 
 LATENTS = "latents.npy"
 UNLABELLED = "unlabelled"
@@ -36,7 +34,7 @@ COLUMNS = ("file_name", "label", "label_source", "seed", "index", "latent_row")
 
 
 class Fakes(Protocol):
-    """Generated images with what made them, for example `pocketgan.data.samples.Samples`."""
+    """Generated images with what made them, for example `pocketgan.data.image_set.Samples`."""
 
     @property
     def images(self) -> Tensor: ...  # uint8 [N, C, H, W]

@@ -1,4 +1,5 @@
-"""IDX, the file format of MNIST: a magic number, big-endian sizes, then the bytes. Plain or gzipped.
+"""IDX, the file format of MNIST: a magic number, big-endian sizes, then the bytes. Plain or gzipped; one file, or a
+folder of MNIST's four.
 
 Source: the description at the end of the MNIST page (LeCun, Cortes, Burges): two zero bytes, a type code (0x08 for
 unsigned bytes), the number of dimensions, each dimension as a 32-bit big-endian integer, the data.
@@ -9,19 +10,26 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import re
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pocketgan.core.errors import PocketganError
+from pocketgan.data._checks import check_labels, check_sides
+from pocketgan.data.image_set import ImageSet
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
 MOST_INFLATED = 1032  # bytes that one byte of deflated data can stand for (zlib's technical details)
+PREFIXES = {"train": "train", "test": "t10k"}  # of the files of a split, as MNIST's authors named them
+IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 MAX_BYTES = 4 << 30  # a larger array is refused before anything is allocated
 
 
@@ -82,3 +90,58 @@ def _read_stream(path: Path, stream: BinaryIO, size: int | None) -> NDArray[np.u
 def idx_header(shape: tuple[int, ...]) -> bytes:
     """The bytes before the data of an IDX file of unsigned bytes with this shape."""
     return bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+
+
+def load_idx(path: Path) -> ImageSet:
+    """The images in an IDX file, with the labels of the file beside it that is named so.
+
+    Raises
+    ------
+    PocketganError
+        A file is damaged or holds something else.
+    """
+    return _load(path, next((labels for labels in labels_beside(path) if labels.is_file()), None))
+
+
+def labels_beside(path: Path) -> list[Path]:
+    """Where the labels of a file of images may lie, by MNIST's names, plain and gzipped; nowhere by other names."""
+    name, renamed = re.subn(r"images([-.])idx3", r"labels\1idx1", path.name.removesuffix(".gz"))
+    return [path.with_name(name), path.with_name(f"{name}.gz")] if renamed else []
+
+
+def idx_folder(folder: Path) -> Path | None:
+    """Where the IDX files of a folder lie: in it, or in ``MNIST/raw/`` below it; None if there are none."""
+    places = (folder, folder / "MNIST" / "raw")
+    return next((p for p in places if any(_find(p, f"{prefix}-{IMAGES}") for prefix in PREFIXES.values())), None)
+
+
+def load_idx_folder(folder: Path, split: str) -> ImageSet:
+    """The images and labels of one split, ``train`` or ``test``, of a folder with MNIST's four files.
+
+    Raises
+    ------
+    PocketganError
+        A file is missing, damaged or holds something else.
+    """
+    names = [f"{PREFIXES[split]}-{rest}" for rest in (IMAGES, LABELS)]
+    paths = [_find(folder, name) for name in names]
+    for name, path in zip(names, paths, strict=True):
+        if path is None:
+            raise PocketganError(f"{folder / name} is missing, plain or as .gz; fetch it")
+    return replace(_load(cast(Path, paths[0]), paths[1]), split=split)
+
+
+def _load(path: Path, labels_path: Path | None) -> ImageSet:
+    array = read_idx(path)
+    if array.ndim != 3 or len(array) == 0:
+        raise PocketganError(f"{path} holds {list(array.shape)}, not images [N, H, W]; give the file of the images")
+    check_sides(path, *array.shape[1:])
+    images = torch.from_numpy(array).unsqueeze(1)
+    if labels_path is None:
+        return ImageSet(images)
+    return ImageSet(images, *check_labels(labels_path, read_idx(labels_path), len(images)))
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """The file of this name in a folder, plain or gzipped; None if there is none."""
+    return next((folder / found for found in (name, f"{name}.gz") if (folder / found).is_file()), None)

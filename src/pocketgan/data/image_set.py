@@ -1,8 +1,9 @@
-"""The one shape in which images travel through the program."""
+"""The shapes in which images travel through the program: `ImageSet`, and `Samples` with the latents that made them."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -31,6 +32,8 @@ class ImageSet:
         ``train``, ``fit``, ``val`` or ``test`` of a data set that has splits, else ``all``.
     provenance
         Where the images come from and under which licence, for sets made of them.
+    dataset
+        The name of the table's data set that they are images of; empty for others.
     files
         Of pictures in a folder: each one's path from there, with slashes. Else empty.
     """
@@ -42,6 +45,7 @@ class ImageSet:
     split: str = "all"
     provenance: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    dataset: str = ""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] not in (1, 3):
@@ -86,3 +90,48 @@ class ImageSet:
         channels, height, width = self.shape
         known = f"{len(self.class_names)} classes" if self.labels is not None else "no labels"
         return f"ImageSet({self.name!r}, {len(self):,} images {height}x{width}x{channels}, {known})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples(ImageSet):
+    """Generated images, with the latents that made them.
+
+    Attributes
+    ----------
+    latents
+        float32 ``[N, latent_dim]``.
+    seed, index
+        What each latent is known by: ``latents(seed, index)``; index is int64 ``[N]``.
+    label_source
+        ``asked`` (the generator was asked for these classes), ``steered`` (latents were sought for them), ``guide`` (a
+        classifier read them) or ``none``.
+    """
+
+    latents: Tensor = field(default_factory=lambda: torch.empty(0, 1))
+    seed: int = 0
+    index: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    label_source: str = "none"
+
+    def rows(self, index: Tensor) -> Self:
+        """The rows that `index` (int64 or bool) picks, with their latents."""
+        return replace(super().rows(index), latents=self.latents[index], index=self.index[index])
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """The parts of one stream as one set."""
+    labels = [part.labels for part in parts if part.labels is not None]
+    return replace(
+        parts[0],
+        images=torch.cat([part.images for part in parts]),
+        labels=torch.cat(labels) if labels else None,
+        latents=torch.cat([part.latents for part in parts]),
+        index=torch.cat([part.index for part in parts]),
+    )
+
+
+def images_in(images: ImageSet, others: ImageSet) -> Tensor:
+    """Which of some images are also among others, byte for byte: bool ``[N]``."""
+    if images.shape != others.shape:
+        return torch.zeros(len(images), dtype=torch.bool)
+    known = {row.tobytes() for row in others.images.contiguous().numpy()}
+    return torch.tensor([row.tobytes() in known for row in images.images.contiguous().numpy()])

@@ -1,43 +1,47 @@
-"""The one door through which images come in: MNIST by its name, anything else by its path.
+"""The one door through which images come in: data sets by their names, anything else by its path.
 
-What a file is, is told by its first bytes and never by its ending.
+What a file is, is told by its first bytes and never by its ending. What was decoded is kept for the process, and read
+again where its files have changed.
 """
 
 from __future__ import annotations
 
-import re
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import cast
-
-import torch
+from threading import Lock
+from typing import NamedTuple
 
 from pocketgan.core.errors import PocketganError, UsageError, nearest
+from pocketgan.data._checks import PROVENANCE, read_provenance, readable, refuse_split
 from pocketgan.data.arrays import load_npy, load_npz
-from pocketgan.data.checks import check_labels, check_sides, readable, refuse_split
-from pocketgan.data.folders import load_folder
-from pocketgan.data.idx import is_idx, read_idx
-from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import SPLITS, mnist
-from pocketgan.data.provenance import read_provenance
-from pocketgan.data.published import PUBLISHED, fetched
+from pocketgan.data.datasets import DATASETS, Dataset
+from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
+from pocketgan.data.image_set import ImageSet, images_in
+from pocketgan.data.pictures import METADATA, load_folder
+from pocketgan.data.splits import SPLITS, val_rows
 
 ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
-IDX_PREFIX = {"train": "train", "test": "t10k"}  # of the files of a split, as MNIST's authors named them
+MOST_KEPT = 8  # sets that stay in memory, the last used ones
+CLOCK_NS = 50_000_000  # a file's time of change is no finer than this: what is younger may change without a trace
 
 
 def load_images(source: str | Path, split: str = "train") -> ImageSet:
-    """Load an image set.
+    """Load an image set. It is decoded once in a process: treat its tensors as read-only.
 
     Parameters
     ----------
     source
-        ``mnist``; ``fashion-mnist`` (see `data.published`), which is downloaded once; or a path: a folder of pictures
-        (PNG, JPEG, GIF, BMP), flat, or with one folder for each class, or with a ``metadata.csv``; an NPZ or NPY file;
-        an IDX file, or a folder of MNIST's four as torchvision keeps it.
+        The name of a data set of the table (`data.datasets`), which is downloaded once if it is not in the package; or
+        a path: a folder of pictures (PNG, JPEG, GIF, BMP), flat, or with one folder for each class, or with a
+        ``metadata.csv``; an NPZ or NPY file; an IDX file, or a folder of MNIST's four as torchvision keeps it.
     split
-        ``train``, ``fit``, ``val`` or ``test`` of MNIST; ``train`` or ``test`` of Keras' NPZ and of IDX folders. What
-        has no splits is loaded whole, as ``train``, and its `ImageSet.split` is then ``all``.
+        ``train``; ``test`` of data sets, of Keras' NPZ and of IDX folders; ``val``, a sixth of the training images that
+        is chosen by a published seed, classes in proportion, and ``fit``, the other five. What has no test images is
+        loaded whole as ``train``, and its `ImageSet.split` is then ``all``.
 
     Returns
     -------
@@ -53,33 +57,152 @@ def load_images(source: str | Path, split: str = "train") -> ImageSet:
     """
     if split not in SPLITS:
         raise UsageError(f"split '{split}' is unknown{nearest(split, SPLITS)}")
-    if source == "mnist":
-        return mnist(split)
-    if source in PUBLISHED:
-        published = PUBLISHED[str(source)]
-        found = _load_directory(fetched(str(source)), split)
-        names, origin = published.class_names, published.provenance
-        return replace(found, class_names=names, name=f"{source}/{split}", provenance=origin)
+    if isinstance(source, str) and source in DATASETS:
+        return _of_dataset(DATASETS[source], split)
+    return _of_path(source, split)
+
+
+def learning_images(source: str | Path, split: str) -> ImageSet:
+    """`load_images` for what a network is to learn from.
+
+    Raises
+    ------
+    UsageError
+        Some of it is among the test images of the source itself, or of a data set of the table that is here.
+    """
+    images = load_images(source, split)
+    here = [row for row in DATASETS.values() if row.shape == images.shape and row.is_here()]
+    sealed = [load_images(row.name, "test") for row in here]
+    if source not in DATASETS and images.split in ("train", "fit"):
+        own = own_test_images(source)
+        sealed += [own] if own is not None else []
+    for test in sealed:
+        shared = images_in(images, test)
+        if shared.any():
+            count, first = int(shared.sum()), int(shared.nonzero()[0])
+            raise UsageError(
+                f"{images.name} has {count:,} images that are test images of {test.name} too (the first is its image "
+                f"{first}); take them out: what is learned from must not hold what it is tested on"
+            )
+    return images
+
+
+def own_test_images(source: str | Path) -> ImageSet | None:
+    """The test images of a source, or None where it has none of its own."""
+    try:
+        return load_images(source, "test")
+    except UsageError:
+        return None
+
+
+# ---- data sets of the table: pinned by checksums, so that what was decoded stays true ------------------------------
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _of_dataset(dataset: Dataset, split: str) -> ImageSet:
+    if split in ("fit", "val"):
+        return replace(_part(_of_dataset(dataset, "train"), split), name=f"{dataset.name}/{split}")
+    return dataset.images(split)
+
+
+def _part(train: ImageSet, split: str) -> ImageSet:
+    """`val` or `fit` of training images."""
+    chosen = val_rows(train.labels, len(train))
+    if not chosen.any():
+        raise UsageError(f"{train.name} holds {len(train)} images, too few to set any aside for '{split}'; add more")
+    return replace(train.rows(chosen if split == "val" else ~chosen), split=split)
+
+
+# ---- paths: kept with the state of every file they were read from --------------------------------------------------
+
+
+class _State(NamedTuple):
+    """What tells that a file is another than it was."""
+
+    size: int
+    inode: int
+    modified: int  # nanoseconds
+    changed: int
+
+
+class _Kept(NamedTuple):
+    images: ImageSet
+    states: dict[Path, _State | None]  # None of what was not there
+
+
+_KEPT: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
+_LOCK = Lock()
+
+
+def _of_path(source: str | Path, split: str) -> ImageSet:
+    key = (str(source), str(Path(source).absolute()), split)
+    with _LOCK:
+        kept = _KEPT.get(key)
+    if kept is not None and _states(kept.states) == kept.states:
+        with _LOCK:
+            _KEPT[key] = kept
+            _KEPT.move_to_end(key)
+        return kept.images
+    began = time.time_ns()
+    images = _read(source, split)
+    states = _states(_read_from(Path(source), images))
+    settled = all(state is None or max(state.modified, state.changed) < began - CLOCK_NS for state in states.values())
+    with _LOCK:
+        _KEPT.pop(key, None)
+        if settled:
+            _KEPT[key] = _Kept(images, states)
+        while len(_KEPT) > MOST_KEPT:
+            _KEPT.popitem(last=False)
+    return images
+
+
+def _states(paths: Iterable[Path]) -> dict[Path, _State | None]:
+    found: dict[Path, _State | None] = {}
+    for path in paths:
+        try:
+            stat = path.stat()
+            found[path] = _State(stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
+        except OSError:
+            found[path] = None
+    return found
+
+
+def _read_from(path: Path, images: ImageSet) -> set[Path]:
+    """Every file and folder that decided what was read from a path."""
+    if path.is_file():
+        return {path, *labels_beside(path)}
+    folder = idx_folder(path)
+    if folder is not None:
+        return {path, folder, path / PROVENANCE, *folder.iterdir()}
+    pictures = {path / file for file in images.files}
+    return {path, path / METADATA, path / PROVENANCE, *pictures, *(picture.parent for picture in pictures)}
+
+
+def _read(source: str | Path, split: str) -> ImageSet:
     path = Path(source)
+    if split in ("fit", "val"):
+        return replace(_part(load_images(source), split), name=f"{source}, {split}")
     with readable(path):
         if path.is_dir():
-            found = _load_directory(path, split)
+            found = _read_directory(path, split)
         elif path.is_file():
-            found = _load_file(path, split)
+            found = _read_file(path, split)
         else:
-            raise UsageError(f"{source} is missing; give mnist, a folder of pictures, or an NPZ, NPY or IDX file")
-        return replace(found, name=str(source), provenance=read_provenance(path) | found.provenance)
+            names = ", ".join(DATASETS)
+            raise UsageError(f"{source} is missing; give {names}, a folder of pictures, or an NPZ, NPY or IDX file")
+        name = str(source) if split == "train" else f"{source}, {split}"
+        return replace(found, name=name, provenance=read_provenance(path) | found.provenance)
 
 
-def _load_directory(path: Path, split: str) -> ImageSet:
-    for folder in (path, path / "MNIST" / "raw"):
-        if any(_find(folder, f"{prefix}-images-idx3-ubyte") for prefix in IDX_PREFIX.values()):
-            return _load_idx_folder(folder, split)
+def _read_directory(path: Path, split: str) -> ImageSet:
+    folder = idx_folder(path)
+    if folder is not None:
+        return load_idx_folder(folder, split)
     refuse_split(path, split)
     return load_folder(path)
 
 
-def _load_file(path: Path, split: str) -> ImageSet:
+def _read_file(path: Path, split: str) -> ImageSet:
     with path.open("rb") as file:
         head = file.read(len(NPY_MAGIC))
     if not head:
@@ -90,33 +213,5 @@ def _load_file(path: Path, split: str) -> ImageSet:
     if head == NPY_MAGIC:
         return load_npy(path)
     if is_idx(head[:4]):
-        name, renamed = re.subn(r"images([-.])idx3", r"labels\1idx1", path.name.removesuffix(".gz"))
-        return _load_idx(path, _find(path.parent, name) if renamed else None)
+        return load_idx(path)
     raise PocketganError(f"{path} is neither NPZ, NPY nor IDX; pictures are loaded by their folder")
-
-
-def _load_idx_folder(folder: Path, split: str) -> ImageSet:
-    if split not in IDX_PREFIX:
-        raise UsageError(f"{folder} has the splits train and test, and no '{split}'")
-    names = [f"{IDX_PREFIX[split]}-{rest}" for rest in ("images-idx3-ubyte", "labels-idx1-ubyte")]
-    paths = [_find(folder, name) for name in names]
-    for name, path in zip(names, paths, strict=True):
-        if path is None:
-            raise PocketganError(f"{folder / name} is missing, plain or as .gz; fetch it")
-    return replace(_load_idx(cast(Path, paths[0]), paths[1]), split=split)
-
-
-def _load_idx(path: Path, labels_path: Path | None) -> ImageSet:
-    array = read_idx(path)
-    if array.ndim != 3 or len(array) == 0:
-        raise PocketganError(f"{path} holds {list(array.shape)}, not images [N, H, W]; give the file of the images")
-    check_sides(path, *array.shape[1:])
-    images = torch.from_numpy(array).unsqueeze(1)
-    if labels_path is None:
-        return ImageSet(images)
-    return ImageSet(images, *check_labels(labels_path, read_idx(labels_path), len(images)))
-
-
-def _find(folder: Path, name: str) -> Path | None:
-    """The file of this name in a folder, plain or gzipped; None if there is none."""
-    return next((folder / found for found in (name, f"{name}.gz") if (folder / found).is_file()), None)

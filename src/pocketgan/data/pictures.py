@@ -1,9 +1,15 @@
-"""Picture files to bytes. Formats are told by content, and a picture is measured before it is decoded."""
+"""Pictures, single and in folders: one folder for each class, or flat, or with a `metadata.csv` that decides.
+
+Formats are told by content, and a picture is measured before it is decoded.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import warnings
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +19,14 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.data.checks import check_sides, first_line
+from pocketgan.core.files import read_bytes
+from pocketgan.data._checks import PROVENANCE, check_labels, check_sides, first_line, integer, readable
+from pocketgan.data.image_set import ImageSet
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP")
+METADATA = "metadata.csv"
+MAX_TABLE_BYTES = 64 << 20
+LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "latents.npy", PROVENANCE)  # what may lie among pictures
 
 
 def read_pictures(paths: Sequence[Path]) -> Tensor:
@@ -84,3 +95,121 @@ def _decoded(picture: Image.Image) -> NDArray[np.uint8]:
         return np.array(picture.convert("L"))
     colours = np.array(picture.convert("RGB"))
     return colours[..., 0] if palette and (colours == colours[..., :1]).all() else colours
+
+
+def load_folder(folder: Path) -> ImageSet:
+    """The pictures of a folder.
+
+    With a `metadata.csv` (columns ``file_name``, relative to the folder, and perhaps ``label``) the pictures are those
+    that it names, in its order. Else the folder holds pictures, which then have no labels, or one folder of pictures
+    for each class, in the order of their names (of their numbers where they are numbers).
+
+    Raises
+    ------
+    PocketganError
+        A file is missing, is no picture or differs in size; a label is missing or negative; the folder is empty or
+        mixed.
+    """
+    if (folder / METADATA).exists():
+        return _load_listed(folder)
+    entries = _entries(folder)
+    classes = sorted((entry for entry in entries if entry.is_dir()), key=_class_order)
+    files = [entry for entry in entries if not entry.is_dir()]
+    if classes and files:
+        raise PocketganError(
+            f"{folder} holds a file, {files[0].name}, beside the folder {classes[0].name}; keep one or the other kind"
+        )
+    if not classes:
+        return _set_of(folder, _not_empty(folder, files))
+    members = [_not_empty(place, _entries(place)) for place in classes]
+    for path in (path for paths in members for path in paths if path.is_dir()):
+        raise PocketganError(f"{path} is a folder inside a class folder; if it is itself a class, load {path.parent}")
+    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in members]))
+    files = [path for paths in members for path in paths]
+    return _set_of(folder, files, labels, tuple(place.name for place in classes))
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a CSV file that has at least these columns, each with its place (``FILE line N``) for error lines.
+
+    Raises
+    ------
+    PocketganError
+        The file is missing, is no UTF-8 CSV, lacks a column, has no rows, or has a row with too few cells.
+    """
+    rows = []
+    try:
+        with readable(path):
+            text = read_bytes(path, MAX_TABLE_BYTES).decode("utf-8-sig")
+            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval=None)
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            if missing:
+                raise PocketganError(
+                    f"{path} has no column {missing[0]}; its first line must name {', '.join(columns)}"
+                )
+            for row in reader:
+                place = f"{path} line {reader.line_num}"
+                if None in row.values() or None in row:
+                    raise PocketganError(f"{place} has not as many cells as the first line has names")
+                rows.append((place, {name: cell.strip() for name, cell in row.items()}))
+    except csv.Error as error:
+        raise PocketganError(f"{path} is not readable as CSV ({error})") from error
+    if not rows:
+        raise PocketganError(f"{path} has no rows; list the pictures or remove it")
+    return rows
+
+
+def _load_listed(folder: Path) -> ImageSet:
+    rows = read_table(folder / METADATA, ("file_name",))
+    paths: list[Path] = []
+    for place, row in rows:
+        inside = Path(row["file_name"])
+        if inside.is_absolute() or ".." in inside.parts:
+            raise PocketganError(f"{place} names {row['file_name']!r}, which is not inside the folder")
+        if not (folder / inside).is_file():
+            raise PocketganError(f"{place} names {row['file_name']!r}, which is missing")
+        paths.append(folder / inside)
+    texts = [row.get("label", "") for _, row in rows]
+    if not any(texts):
+        return _set_of(folder, paths)
+    return _set_of(folder, paths, *_labels(folder / METADATA, texts, [place for place, _ in rows]))
+
+
+def _set_of(
+    folder: Path, paths: list[Path], labels: Tensor | None = None, class_names: tuple[str, ...] = ()
+) -> ImageSet:
+    files = tuple(path.relative_to(folder).as_posix() for path in paths)
+    return ImageSet(read_pictures(paths), labels, class_names, files=files)
+
+
+def _labels(path: Path, texts: list[str], places: list[str]) -> tuple[Tensor, tuple[str, ...]]:
+    """Labels of a table: integers as they are if all are, else the place of each text among the sorted texts."""
+    if "" in texts:
+        raise PocketganError(
+            f"{places[texts.index('')]} has no label where others have one; fill it in or remove the row"
+        )
+    numbers = [integer(text) for text in texts]
+    known = [number for number in numbers if number is not None]
+    if len(known) == len(texts):
+        return check_labels(path, np.array(known), len(texts))
+    if known:
+        odd = numbers.index(None)
+        raise PocketganError(f"{places[odd]} has the label {texts[odd]!r} where others are integers; use one kind")
+    names = tuple(sorted(set(texts)))
+    return check_labels(path, np.array([names.index(text) for text in texts]), len(texts), names)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds besides litter, sorted by name."""
+    return sorted(entry for entry in folder.iterdir() if not any(fnmatch(entry.name, litter) for litter in LITTER))
+
+
+def _not_empty(folder: Path, paths: list[Path]) -> list[Path]:
+    if not paths:
+        raise PocketganError(f"{folder} holds no pictures; fill or remove it")
+    return paths
+
+
+def _class_order(folder: Path) -> tuple[bool, int, str]:
+    number = integer(folder.name)
+    return number is None, number or 0, folder.name

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Split = Literal["train", "fit", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "fit", "val", "test")
+VAL_PARTS = 6  # `val` is one of so many equal parts of the training images: 10,000 of MNIST's 60,000
+VAL_SEED = 20_261_122  # published: whoever has the training images can rebuild `val` from them
+
+
+def val_rows(labels: Tensor | None, count: int) -> Tensor:
+    """Which of `count` training images are `val`: bool ``[N]``. Without labels, by hash alone."""
+    kinds = [0] * count if labels is None else labels.tolist()
+    return choose_rows(kinds, round(count / VAL_PARTS), VAL_SEED)
 
 
 def choose_rows(labels: Sequence[int], count: int, seed: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import BLOCK
-from pocketgan.data.samples import Samples, joined
+from pocketgan.data.image_set import Samples, joined
 from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks
 from pocketgan.models.sources import Source, asked, prior, steered
 from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, parameter_count

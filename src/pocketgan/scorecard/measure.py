@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pocketgan.data.sealed import images_in
+from pocketgan.data.image_set import images_in
 from pocketgan.metrics.appearance import APPEARANCES, appearance
 from pocketgan.metrics.frechet import frechet_distance, moments
 from pocketgan.metrics.kernel import kernel_distances

@@ -11,8 +11,8 @@ from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
 from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.mnist import VAL_SEED, mnist
-from pocketgan.data.splits import choose_rows
+from pocketgan.data.load import load_images
+from pocketgan.data.splits import VAL_SEED, choose_rows
 from pocketgan.metrics.kernel import mean_kernel
 from pocketgan.metrics.manifold import K
 from pocketgan.metrics.neighbours import nearest, nearest_other, radii
@@ -112,10 +112,12 @@ def yardstick(judge: Judge, reference: ImageSet, training: ImageSet) -> Yardstic
 def floor_sets(reference: ImageSet, training: ImageSet) -> tuple[ImageSet, ImageSet]:
     """Fresh real images to be scored as the floor, and training rows that hold none of them.
 
-    For MNIST's test images these are `val` and `fit`; else a part of the training images is set aside.
+    For the test images of a data set of the table these are `val` and `fit`; else a part of the training images is set
+    aside.
     """
-    if (reference.name, training.name) in (("mnist/test", "mnist/train"), ("mnist/test", "mnist/fit")):
-        return mnist("val"), mnist("fit")
+    name = reference.dataset
+    if name and training.dataset == name and reference.split == "test" and training.split in ("train", "fit"):
+        return load_images(name, "val"), load_images(name, "fit")
     assert training.labels is not None, "a judge learned from labels"
     chosen = choose_rows(training.labels.tolist(), min(MOST, len(reference), len(training) // 5), VAL_SEED)
     return training.rows(chosen), training.rows(~chosen)

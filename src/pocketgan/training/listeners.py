@@ -15,7 +15,7 @@ from pocketgan.core.files import write_bytes
 from pocketgan.core.memory import peak_memory_mb
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
-from pocketgan.data.samples import Samples
+from pocketgan.data.image_set import Samples
 from pocketgan.models.model import Model
 from pocketgan.recipes import Recipe
 from pocketgan.runs.events import append_event

@@ -14,8 +14,7 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import refuse_existing, refuse_unwritable, write_bytes
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.load import load_images
-from pocketgan.data.sealed import images_kept_apart, learning_images
+from pocketgan.data.load import learning_images, load_images, own_test_images
 from pocketgan.data.splits import choose_rows
 from pocketgan.metrics.labels import error_rate
 from pocketgan.models.classifier import Classifier
@@ -32,8 +31,8 @@ HELD_OUT = 1 / 6  # share kept from a classifier's training where the images com
 def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]:
     """The images a classifier learns from, and those its error is counted on. Both have labels.
 
-    A source with a test split (MNIST, an NPZ or IDX folder with both) is taken as it is; MNIST's `fit` is tested on
-    `val`. Of any other source a sixth is held out, classes in proportion.
+    A source with test images (a data set, an NPZ or IDX folder with both) is taken as it is; `fit` is tested on `val`.
+    Of any other source a sixth is held out, classes in proportion.
 
     Raises
     ------
@@ -45,7 +44,7 @@ def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]
     learning = learning_images(source, split)
     if learning.labels is None:
         raise UsageError(f"{source} has no labels to learn from; put the images into one folder per class")
-    test = images_kept_apart(source, split) if learning.split != "all" else None
+    test = load_images(source, "val") if learning.split == "fit" else own_test_images(source)
     if test is None:
         held_out = round(len(learning) * HELD_OUT)
         if held_out == 0:
@@ -56,7 +55,7 @@ def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]
         raise PocketganError(f"{source} has no labels for its test images; add them, or leave the test images out")
     if test.shape != learning.shape or int(test.labels.max()) >= len(learning.class_names):
         raise PocketganError(f"{source} has test images of other sizes or classes than it has to learn from; mend it")
-    return learning, test if source == "mnist" else replace(test, name=f"{source}, test")
+    return learning, test
 
 
 def train_classifier(

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pocketgan.core.devices import find_device
-from pocketgan.core.errors import PocketganError
-from pocketgan.data.mnist import mnist
+from pocketgan.data.datasets import datasets_rows
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.models.saved import holds
@@ -121,12 +120,8 @@ def matmul_speed(dtype: torch.dtype, side: int = 1024, seconds: float = 0.5) -> 
 
 
 def machine_facts() -> dict[str, Any]:
-    """What this machine can do: versions, cores, memory, devices, speed, extras, and whether MNIST is whole."""
+    """What this machine can do: versions, cores, memory, devices, speed, extras, and which data sets are here."""
     devices = ["cpu", *[name for name in ("cuda", "mps") if _available(name)]]
-    try:
-        data = f"whole ({len(mnist('train')):,} and {len(mnist('test')):,} images)"
-    except PocketganError as error:
-        data = str(error)
     return {
         "pocketgan": version("pocketgan"),
         "python": platform.python_version(),
@@ -141,7 +136,7 @@ def machine_facts() -> dict[str, Any]:
         "fp32_gflops": round(matmul_speed(torch.float32)),
         "bf16_gflops": round(matmul_speed(torch.bfloat16)),
         "extras": {"tensorboard": importlib.util.find_spec("tensorboard") is not None},
-        "mnist": data,
+        "data": [f"{row['name']} ({row['state']})" for row in datasets_rows()],
     }
 
 

@@ -11,10 +11,9 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import refuse_existing, whole_folder, write_json
 from pocketgan.core.latents import BLOCK
 from pocketgan.core.terminal import Display
-from pocketgan.data.image_set import ImageSet
-from pocketgan.data.load import load_images
-from pocketgan.data.mnist import mnist
-from pocketgan.data.samples import joined
+from pocketgan.data.datasets import DATASETS, dataset_like
+from pocketgan.data.image_set import ImageSet, joined
+from pocketgan.data.load import load_images, own_test_images
 from pocketgan.models.judge import JUDGE, Judge
 from pocketgan.models.model import Model
 from pocketgan.models.saved import holds
@@ -48,15 +47,16 @@ def evaluate(
     subject
         A `Model`, a run folder, a model folder; or images: an `ImageSet` or what `load_images` takes.
     split
-        Of MNIST: the real images to measure against, ``test``, or ``val`` for what was trained on ``fit``.
+        The real images to measure against: ``test``, or ``val`` for what was trained on ``fit``.
     count
         How many images are scored, at least 50; at most as many as there are real ones for the floor. A model makes as
         many, of a larger set as many are drawn. It is part of most metrics' names.
     seed
         Of a model's latents, and of the draw from a larger set.
     trained_on
-        Of given images: what their model learned from, to tell copies: ``train`` or ``fit`` of MNIST, or a source as
-        `load_images` takes it. Without it ``train`` (``fit`` with split ``val``).
+        Of given images: what their model learned from, to tell copies: a source as `load_images` takes it, or ``train``
+        or ``fit`` of the data set by name whose shape and classes they have. Without it ``train`` of that one (``fit``
+        with split ``val``).
     judge
         A `Judge` or its folder; the shipped one knows MNIST's digits.
     tstr
@@ -137,22 +137,33 @@ def _origin(subject: Model | ImageSet, split: str, trained_on: str | None) -> _O
     if trained_on is None:
         trained_on = "fit" if split == "val" else "train"
     if trained_on in ("train", "fit"):
-        return _Origin(subject.name, "mnist", trained_on)
-    return _Origin(subject.name, trained_on, "train")
+        return _Origin(subject.name, _dataset_of(subject), trained_on)
+    return _Origin(subject.name, trained_on, "fit" if split == "val" else "train")
+
+
+def _dataset_of(images: ImageSet) -> str:
+    """The data set of the table that given images imitate: of their classes, or else the first of their shape."""
+    like = dataset_like(images.shape, images.class_names)
+    named = like or next((row for row in DATASETS.values() if row.shape == images.shape), None)
+    if named is None:
+        raise UsageError(
+            f"{images.name} has images {list(images.shape)}, as no data set known by name; "
+            "give --trained-on the images it was made from"
+        )
+    return named.name
 
 
 def _real_sets(origin: _Origin, split: str) -> tuple[ImageSet, ImageSet]:
     """The real images to measure against, and those learned from."""
     if split not in ("test", "val"):
         raise UsageError(f"--split {split} must be test or val")
-    if origin.source == "mnist":
-        if split == "val" and origin.split == "train":
-            raise UsageError(f"--split val: {origin.name} learned from `val` too; use --split test")
-        return mnist("val" if split == "val" else "test"), mnist("fit" if origin.split == "fit" else "train")
-    if split == "val":
-        raise UsageError(f"--split val: {origin.source} has no validation images; leave it out")
-    learning, test = learning_and_test_sets(origin.source, origin.split)
-    return test, learning
+    if split == "val" and origin.split == "train":
+        raise UsageError(f"--split val: {origin.name} learned from `val` too; use --split test")
+    test = own_test_images(origin.source) if split == "test" and origin.split == "fit" else None
+    if test is not None:
+        return test, load_images(origin.source, "fit")
+    learning, apart = learning_and_test_sets(origin.source, origin.split)
+    return apart, learning
 
 
 def _count(subject: Model | ImageSet, count: int, fresh: int, name: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.terminal import Display
-from pocketgan.data.samples import Samples
+from pocketgan.data.image_set import Samples
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model

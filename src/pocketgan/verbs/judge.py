@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pocketgan.data.mnist import mnist
+from pocketgan.data.load import own_test_images
 from pocketgan.metrics.labels import error_rate
 from pocketgan.models.judge import JUDGE, Judge
 from pocketgan.verbs.classify import train_classifier
 
 
 def train_judge(*, out: str | Path, device: str = "auto", quiet: bool = False, **options: Any) -> Judge:
-    """Train a judge: the preset ``judge``, which for MNIST learns from `fit`, with `val` to look at.
+    """Train a judge: the preset ``judge``, which learns from `fit`, with `val` to look at; the error is of test images.
 
-    Of other sources it learns from the training images, or from five sixths of them where there is no test split.
+    A source without test images of its own has no more than `val` to count the error on.
 
     Parameters
     ----------
@@ -35,12 +35,9 @@ def train_judge(*, out: str | Path, device: str = "auto", quiet: bool = False, *
     UsageError
         The images have no labels, an option is wrong, or `out` exists.
     """
-    if options.get("source", "mnist") != "mnist":
-        options.setdefault("split", "train")
     classifier = train_classifier(JUDGE, out=out, device=device, quiet=quiet, **options)
-    if classifier.recipe.source == "mnist" and classifier.recipe.split == "fit":
-        test = mnist("test")
-        assert test.labels is not None
+    test = own_test_images(classifier.recipe.source) if classifier.recipe.split == "fit" else None
+    if test is not None and test.labels is not None:
         rate = error_rate(classifier.label(test.images), test.labels)
         classifier.facts["val"] = classifier.facts["test"]
         classifier.facts["test"] = {"name": test.name, **rate.as_dict()}

@@ -16,7 +16,7 @@ from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import FakesWriter
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.sealed import learning_images
+from pocketgan.data.load import learning_images
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model

@@ -13,7 +13,7 @@ from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import alone_in, clear_errors, refuse_existing, tidy
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.sealed import learning_images
+from pocketgan.data.load import learning_images
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, whole_folder, write_json, write_text
 from pocketgan.data.fakes import FakesWriter
-from pocketgan.data.samples import Samples
+from pocketgan.data.image_set import Samples
 from pocketgan.writers.grid import GridWriter
 from pocketgan.writers.idx import IDXWriter
 from pocketgan.writers.npz import NPZWriter

@@ -6,7 +6,7 @@ import torch
 
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.data.samples import Samples
+from pocketgan.data.image_set import Samples
 from pocketgan.writers.parts import Job
 
 COUNT, COLUMNS = 100, 10

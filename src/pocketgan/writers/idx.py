@@ -6,7 +6,7 @@ import torch
 
 from pocketgan.core.errors import UsageError
 from pocketgan.data.idx import idx_header
-from pocketgan.data.samples import Samples
+from pocketgan.data.image_set import Samples
 from pocketgan.writers.parts import Job, RowFiles, split
 
 MNIST_SHARE = 1 / 7  # 10,000 test images of 70,000

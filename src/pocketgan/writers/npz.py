@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from pocketgan.data.samples import Samples
+from pocketgan.data.image_set import Samples
 from pocketgan.writers.parts import Job, RowFiles, split
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can hold: no clock in the bytes

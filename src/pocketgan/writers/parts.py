@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from pocketgan.core.errors import UsageError
-from pocketgan.data.samples import Samples
+from pocketgan.data.image_set import Samples
 
 FORMAT_VERSION = 1
 

@@ -1,9 +1,14 @@
-"""What every loader checks: sides, labels, splits, and that an unreadable file gives one line."""
+"""What all readers share: checks of sides, labels and splits, one line for an unreadable file, and texts of provenance.
+
+Texts of provenance are strangers' and travel on, into pages and into every set made from the images: they are kept
+plain.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.files import read_json
 from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
 
+PROVENANCE = "provenance.json"
+MOST_TEXTS = 20
+MOST_CHARACTERS = 1000
 MAX_LABEL = 10_000  # a larger one is taken for a mistake: a network grows with the number of classes
 
 
@@ -43,15 +52,15 @@ def first_line(error: BaseException) -> str:
 
 
 def refuse_split(path: Path, split: str) -> None:
-    """Refuse any split but the default ``train`` of a source that has none, so that nobody tests on training images.
+    """Refuse the test images of a source that has none of its own, so that nobody tests on training images.
 
     Raises
     ------
     UsageError
-        Another split was asked for.
+        They were asked for.
     """
-    if split != "train":
-        raise UsageError(f"{path} has no splits, so there is no '{split}' in it; leave --split out")
+    if split == "test":
+        raise UsageError(f"{path} has no test images of its own, so no split 'test'; it has train, fit and val")
 
 
 def check_sides(path: Path, height: int, width: int) -> None:
@@ -111,3 +120,43 @@ def check_labels(
         raise PocketganError(f"{path} gives image number {row} the label {labels[row]}; labels run from 0 to {largest}")
     names = class_names or tuple(str(label) for label in range(int(labels.max()) + 1))
     return torch.from_numpy(labels.astype(np.int64)), names
+
+
+def read_provenance(path: Path) -> dict[str, str]:
+    """What is known of where a file or folder of images comes from: its name, and the texts of its `provenance.json`.
+
+    Raises
+    ------
+    PocketganError
+        `provenance.json` is there and is not a JSON object.
+    """
+    known = {"data": _plain(path.resolve().name)}
+    if not (path / PROVENANCE).is_file():
+        return known
+    return known | texts_of(path / PROVENANCE, read_json(path / PROVENANCE))
+
+
+def texts_of(where: Path | str, content: object) -> dict[str, str]:
+    """The texts of a JSON object, by name: the first `MOST_TEXTS`, each on one line of at most `MOST_CHARACTERS`.
+
+    Parameters
+    ----------
+    where
+        It comes from, for the error line.
+    content
+        As parsed. What is no text (counts, lists) is left out.
+
+    Raises
+    ------
+    PocketganError
+        It is not an object.
+    """
+    if not isinstance(content, dict):
+        raise PocketganError(f"{where} is not a JSON object; mend or remove it")
+    texts = ((_plain(name), _plain(value)) for name, value in content.items() if isinstance(value, str))
+    return dict(islice(texts, MOST_TEXTS))
+
+
+def _plain(text: str) -> str:
+    """One line without what no terminal shows: control characters, marks of direction, halves of characters."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:MOST_CHARACTERS]
