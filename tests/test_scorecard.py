@@ -20,7 +20,7 @@ from pocketgan.models.model import Model
 from pocketgan.models.saved import SHIPPED
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated, shown
-from pocketgan.scorecard.measure import class_spreads
+from pocketgan.scorecard.measure import class_spreads, class_variations
 from pocketgan.scorecard.tstr import tstr
 from pocketgan.scorecard.verdict import Facts, find_faults, verdict
 from pocketgan.verbs.evaluate import evaluate
@@ -284,10 +284,37 @@ def test_the_spread_of_a_class_is_that_of_all_its_pairs() -> None:
     assert class_spreads(points, labels, 4)[3] == 0
 
 
+def test_the_error_of_a_spread_is_the_one_that_samples_have() -> None:
+    rng = torch.Generator().manual_seed(0)
+    points, labels = torch.randn(200_000, 8, generator=rng), torch.zeros(200_000, dtype=torch.int64)
+    (variation,) = class_variations(points, labels, 1).tolist()
+    assert variation == pytest.approx((2 / 8) ** 0.5, rel=0.02), "of a chi-squared sum of eight"
+    spreads = torch.stack([class_spreads(part, labels[:40], 1)[0] for part in points.split(40)])
+    assert float(spreads.std() / spreads.mean()) == pytest.approx(variation / 2 / 40**0.5, rel=0.05)
+    assert class_variations(torch.ones(5, 3), torch.tensor([0, 0, 0, 0, 1]), 3).tolist() == [0, 0, 0]
+
+
+def test_a_narrow_class_is_told_from_chance() -> None:
+    narrow = facts(diversities=[1.0, 0.7, 1.0])
+    assert "least in b (70%)" in verdict(find_faults(narrow))
+    assert find_faults(replace(narrow, diversity_errors=[0.09] * 3)) == [], "as 40 real images may have it"
+    assert find_faults(replace(narrow, diversities=[1.0, 0.5, 1.0], diversity_errors=[0.09] * 3))
+
+
+def test_a_class_of_few_that_is_mostly_one_image_is_narrow(source: str, small_judge: Judge, fresh: ImageSet) -> None:
+    assert fresh.labels is not None
+    rows = torch.arange(400)
+    threes = (fresh.labels == 3).nonzero().squeeze(1)
+    rows[threes[1 : 9 * len(threes) // 10]] = threes[0]
+    assert "least in 3 (" in score(fresh.rows(rows), source, small_judge).verdict
+
+
 def facts(**changes: object) -> Facts:
     """Healthy ones, with changes."""
     figure = {name: Figure(0.5, 0.49, 0.51) for name in METRICS}
-    base = Facts(figure, dict(figure), "abc", [100, 100, 100], [1 / 3] * 3, [1.0] * 3, [1.0] * 3, None, 0.0, 300)
+    base = Facts(
+        figure, dict(figure), "abc", [100, 100, 100], [1 / 3] * 3, [1.0] * 3, [1.0] * 3, [0.0] * 3, None, 0.0, 300
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 

@@ -22,6 +22,7 @@ from pocketgan.scorecard.yardstick import Part, Yardstick, part_of, yardstick
 FORMAT_VERSION = 1
 CARD = "scorecard.json"
 FLOOR_SEED = 0
+FLOOR_VERSION = 2  # of what the cache keeps of a floor
 
 
 class _Record(BaseModel):
@@ -139,6 +140,7 @@ class Floor(_Record):
     images: SetFacts
     figures: dict[str, Figure]
     diversities: list[float | None]
+    counts: list[int]  # read as each class
 
 
 def floor_of(
@@ -160,14 +162,15 @@ def floor_of(
         return {
             "figures": torch.tensor([[f.value, f.low, f.high] for f in figures], dtype=torch.float64),
             "diversities": torch.tensor([torch.nan if d is None else d for d in found.diversities]),
+            "counts": torch.tensor(found.counts),
         }
 
-    key = f"floor {FORMAT_VERSION} {kept_names} {judge.digest} {reference.digest} {rest.digest} {chosen.digest}"
+    key = f"floor {FLOOR_VERSION} {kept_names} {judge.digest} {reference.digest} {rest.digest} {chosen.digest}"
     kept = cached(key, make)
     figures = {name: Figure(*row.tolist()) for name, row in zip(kept_names, kept["figures"], strict=True)}
     figures = {name: figure for name, figure in figures.items() if figure.value == figure.value}
     diversities = [None if d != d else float(d) for d in kept["diversities"].tolist()]
-    return Floor(images=_set_facts(chosen), figures=figures, diversities=diversities)
+    return Floor(images=_set_facts(chosen), figures=figures, diversities=diversities, counts=kept["counts"].tolist())
 
 
 NOTHING = Figure(torch.nan, torch.nan, torch.nan)
@@ -213,6 +216,7 @@ def make_card(
         shares=shares,
         diversities=found.diversities,
         real_diversities=floor.diversities,
+        diversity_errors=_diversity_errors(found, floor),
         confusion=found.confusion,
         reference_copies=found.reference_copies,
         distinct=found.distinct,
@@ -241,6 +245,12 @@ def make_card(
         verdict=verdict(faults),
     )
     return card, found
+
+
+def _diversity_errors(found: Measured, floor: Floor) -> list[float]:
+    """The relative standard error of each class's diversity over the floor's, were the images real: ``[K]``."""
+    rows = zip(found.variations, found.counts, floor.counts, strict=True)
+    return [variation / 2 * (1 / max(own, 1) + 1 / max(real, 1)) ** 0.5 for variation, own, real in rows]
 
 
 def _score(metric: str, figure: Figure, floor: Figure) -> Score:

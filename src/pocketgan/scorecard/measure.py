@@ -36,6 +36,8 @@ class Measured:
         Images that the judge reads as each class, and the share of each that was expected: ``[K]``.
     diversities
         Of each class, over that of real images; None where a class has too few: ``[K]``.
+    variations
+        Of each class of the reference: how much squared distances to its mean vary, over their own mean: ``[K]``.
     confusion
         ``[K][K]``: row, the label; column, what the judge reads. None without labels.
     reference_copies
@@ -50,6 +52,7 @@ class Measured:
     counts: list[int]
     expected: list[float]
     diversities: list[float | None]
+    variations: list[float]
     confusion: list[list[int]] | None
     reference_copies: float
     distinct: int
@@ -133,6 +136,7 @@ def measure(yard: Yardstick, part: Part, balanced: bool = False, on_progress: Pr
         counts=label_counts(read, classes),
         expected=expected.tolist(),
         diversities=[value if told[row] else None for row, value in enumerate(diversities[0].tolist())],
+        variations=class_variations(real, yard.reference.reading.labels, classes).tolist(),
         confusion=table,
         reference_copies=float(images_in(part.images, yard.reference.images).double().mean()),
         distinct=len({row.tobytes() for row in part.images.images.contiguous().numpy()}),
@@ -175,6 +179,21 @@ def class_spreads(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     members = [features[labels == label].double() for label in range(classes)]
     variances = [part.var(0).sum() if len(part) > 1 else torch.zeros((), dtype=torch.float64) for part in members]
     return (2 * torch.stack(variances)).sqrt()
+
+
+def class_variations(features: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Variation of the squared distances to a class's mean, over their mean, from features ``[N, D]``: float64 ``[K]``.
+
+    The spread of ``n`` images has a relative standard error of half of it over the root of ``n``. 0 for fewer than 2
+    images or for equal ones.
+    """
+    variations = torch.zeros(classes, dtype=torch.float64)
+    for label in range(classes):
+        members = features[labels == label].double()
+        squares = (members - members.mean(0)).square().sum(1)
+        if len(members) > 1 and squares.any():
+            variations[label] = squares.std() / squares.mean()
+    return variations
 
 
 def _ratio(near: Closeness, chosen: Tensor) -> Tensor:

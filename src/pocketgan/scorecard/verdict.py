@@ -6,6 +6,7 @@ that healthy images seldom raise any; `docs/known-answers.md` shows how seldom, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ MARGIN = {
     "offset_right": 0.25,
     "offset_down": 0.25,
 }
+NARROW = 0.8  # of real images' spread within a class: one with less is called narrow
+CHANCE = 4.5  # standard errors that it must lie below real images' too; see the log of 2026-11-26
 FAR = 2.0  # times the floor's upper end at which the Fréchet distance alone is a fault
 SWAPPED = 0.5  # of a class that must be read as the other, both ways
 
@@ -58,6 +61,8 @@ class Facts:
         Images read as each class, and the share that each should have, of all classes: ``[K]``.
     diversities, real_diversities
         Of each class, None where it cannot be told: ``[K]``.
+    diversity_errors
+        The relative standard error of the one over the other that so many real images have: ``[K]``.
     confusion
         ``[K][K]`` or None.
     reference_copies
@@ -73,6 +78,7 @@ class Facts:
     shares: Sequence[float]
     diversities: Sequence[float | None]
     real_diversities: Sequence[float | None]
+    diversity_errors: Sequence[float]
     confusion: Sequence[Sequence[int]] | None
     reference_copies: float
     distinct: int
@@ -194,19 +200,17 @@ def _variety(facts: Facts) -> Iterator[Fault]:
             share = facts.figures[metric].value / facts.floor[metric].value
             yield Fault("variety", metric, f"they cover {_share(share)} of what real images cover")
             break
+    rows = zip(facts.class_names, facts.diversities, facts.real_diversities, facts.diversity_errors, strict=True)
     ratios = [
         (own / real, name)
-        for name, own, real in zip(facts.class_names, facts.diversities, facts.real_diversities, strict=True)
-        if own is not None and real is not None and own < real * NARROW
+        for name, own, real, error in rows
+        if own is not None and real is not None and own < real * min(NARROW, math.exp(-CHANCE * error))
     ]
     narrow = [f"{name} ({ratio:.0%})" for ratio, name in sorted(ratios)[:3]]
     if facts.below("diversity") or (narrow and facts.known("diversity")):
         value = facts.figures["diversity"].value / facts.floor["diversity"].value
         told = f"images of a class differ {value:.0%} as much as real ones do"
         yield Fault("variety", "diversity", told + (f", least in {_listed(narrow)}" if narrow else ""))
-
-
-NARROW = 0.8  # of real images' spread within a class
 
 
 def _appearance(facts: Facts) -> Iterator[Fault]:
