@@ -180,7 +180,7 @@ def classifier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("generate POCKET --out OUT --count many", "'many' is no whole number"),
         ("generate POCKET --out OUT --seed -1", "--seed"),
         ("generate POCKET --out OUT --seed 9223372036854775808", "--seed"),
-        ("generate POCKET --out OUT --digit 11", "classes 0 to 9"),
+        ("generate POCKET --out OUT --digit 11", "class '11' is unknown"),
         ("generate POCKET --out OUT --digit 5 --balanced", "exclude each other"),
         ("generate POCKET --out OUT --classifier guide", "leave it out"),
         ("generate POCKET --out OUT --format gif", "--format gif"),

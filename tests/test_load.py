@@ -78,6 +78,22 @@ def same(found: ImageSet, images: np.ndarray, labels: np.ndarray | None, names: 
     assert found.class_names == names
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("class_1", "class_2", "class_10"),
+        ("1", "2", "10"),
+        ("0", "7", "a", "b010", "b10"),
+        ("v1.2.10", "v1.10.1"),
+        ("-1", "0", "3", "x"),
+    ],
+)
+def test_class_folders_come_in_natural_order(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        save(tmp_path / "set" / name / "1.png", GREY[0])
+    assert load_images(tmp_path / "set").class_names == names
+
+
 # MNIST and the door itself
 
 
@@ -362,6 +378,8 @@ def test_a_table_decides_which_pictures_and_labels_there_are(tmp_path: Path) -> 
     same(load_images(tmp_path), GREY[[3, 1], None], np.array([5, 0]), tuple("012345"))
     write_csv(tmp_path, "\ufefffile_name,label", "some/3.png,dog", "some/1.png,cat", '"some/0.png",cat')
     same(load_images(tmp_path), GREY[[3, 1, 0], None], np.array([1, 0, 0]), ("cat", "dog"))
+    write_csv(tmp_path, "file_name,label,class_name", "some/3.png,2,dog", "some/1.png,0,10", "some/2.png,2,dog")
+    same(load_images(tmp_path), GREY[[3, 1, 2], None], np.array([2, 0, 2]), ("10", "1", "dog"))
     for lines in (("file_name", "some/2.png"), ("file_name,label", "some/2.png,")):
         write_csv(tmp_path, *lines)
         same(load_images(tmp_path), GREY[[2], None], None)
@@ -378,6 +396,7 @@ def test_a_table_decides_which_pictures_and_labels_there_are(tmp_path: Path) -> 
         (("file_name,label", "a.png,-1"), ("label -1",)),
         (("file_name,label", "a.png,10001"), ("label 10001",)),
         (("file_name,label", "a.png,1", "a.png,l"), ("line 3", "'l'")),
+        (("file_name,label,class_name", "a.png,1,cat", "a.png,1,dog"), ("line 3", "'dog'", "'cat'")),
         (("file_name,label", "a.png"), ("line 2", "cells")),
         (("file_name,label", "a.png,1,2"), ("line 2", "cells")),
         (("name,label", "a.png,1"), ("no column file_name",)),

@@ -6,16 +6,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.latents import BLOCK
+from pocketgan.data.fakes import read_fakes
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.models.saved import SHIPPED
 from pocketgan.recipes import rebuild_command
+from pocketgan.verbs.generate import generate
 
 
 @pytest.mark.parametrize("count", [1, 7, BLOCK, 300])
@@ -78,6 +81,44 @@ def test_classes_take_turns_or_are_all_the_one_asked_for(pocket_model: Model) ->
     assert five.labels.tolist() == [5] * 12  # type: ignore[union-attr]
     assert five.label_source == "asked"
     assert not torch.equal(five.images, pocket_model.sample(12, label=6).images)
+
+
+@pytest.fixture
+def numbered(pocket_model: Model, tmp_path: Path) -> Model:
+    """A conditional model of ten classes some of whose names are numbers that are not their indices."""
+    names = ("1", "2", "10", "T-shirt/top", *"abcdef")
+    model = pocket_model
+    named = Model(model.generator, None, model.recipe, model.shape, names, model.facts)
+    named.save(tmp_path / "numbered")
+    return Model.load(tmp_path / "numbered")
+
+
+def test_a_class_is_asked_for_by_its_name_and_a_number_as_text_is_a_name(numbered: Model) -> None:
+    for wanted, label in (("10", 2), ("2", 1), ("T-shirt/top", 3), (2, 2), (np.int64(9), 9)):
+        found = numbered.sample(3, label=wanted)
+        assert found.labels is not None
+        assert found.labels.tolist() == [label] * 3, wanted
+    with pytest.raises(UsageError, match="class 'T-shirt' is unknown; did you mean 'T-shirt/top'"):
+        numbered.sample(1, label="T-shirt")
+    with pytest.raises(UsageError, match="class '0' is unknown"):
+        numbered.sample(1, label="0")
+
+
+def test_generate_writes_the_class_called_so_into_a_folder_called_so(numbered: Model, tmp_path: Path) -> None:
+    for options, label, folder in (
+        ({"digit": 10}, 2, "10"),
+        ({"digit": 2}, 1, "2"),
+        ({"label": 2}, 2, "10"),
+        ({"label": "T-shirt/top"}, 3, "T-shirt_top"),
+    ):
+        out = tmp_path / f"{options}".replace("/", "")
+        generate(numbered, out=out, count=3, quiet=True, **options)  # type: ignore[arg-type]
+        assert [path.name for path in (out / "png").iterdir() if path.is_dir()] == [folder]
+        read = read_fakes(out / "png").images
+        assert read.labels is not None
+        assert (read.labels.tolist(), read.class_names) == ([label] * 3, numbered.class_names)
+    with pytest.raises(UsageError, match="exclude each other"):
+        generate(numbered, out=tmp_path / "out", label="a", digit=1, quiet=True)
 
 
 def test_another_seed_gives_other_images(pocket_model: Model) -> None:

@@ -7,12 +7,15 @@ import hashlib
 import importlib
 import json
 import shutil
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import write_bytes
@@ -58,11 +61,23 @@ def request_of(colours: Path) -> dict[str, Any]:
     return {"recipe": "mlp", "source": str(colours), "nimg": 1000, "quiet": True}
 
 
+DECODED: Counter[Path] = Counter()  # how often `finished` opened each picture
+
+
 @pytest.fixture(scope="module")
 def finished(request_of: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run on own labelled pictures, unconditional. Tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("runs") / "colours"
-    run(**request_of, out=folder)
+    original = Image.open
+
+    def counting(path: Path, **options: Any) -> Image.Image:
+        DECODED[Path(path)] += 1
+        return original(path, **options)
+
+    time.sleep(0.1)  # so that the pictures are older than a file's time can tell
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "open", counting)
+        run(**request_of, out=folder)
     return folder
 
 
@@ -86,6 +101,11 @@ def edit_labels(folder: Path, change: dict[int, int]) -> None:
         rows[row + 1][1] = str(label)
     with path.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_run_decodes_each_picture_once(colours: Path) -> None:
+    assert [DECODED[path] for path in colours.rglob("*.png")] == [1] * 90
 
 
 def test_a_run_leaves_all_that_it_promises(finished: Path) -> None:
@@ -146,7 +166,7 @@ def test_a_persons_corrections_are_kept_and_counted(copy: Path, request_of: dict
     edited = (int(fakes.images.labels[3]) + 1) % 3
     edit_labels(copy, {3: edited})
     moved = copy / "fakes" / fakes.images.files[5]
-    place = copy / "fakes" / str((int(fakes.images.labels[5]) + 1) % 3)
+    place = copy / "fakes" / COLOURS[(int(fakes.images.labels[5]) + 1) % 3]
     place.mkdir(exist_ok=True)
     moved.rename(place / moved.name)
     before = tree(copy / "fakes")
@@ -169,7 +189,7 @@ def test_where_a_person_gave_all_labels_the_source_is_the_person(copy: Path, req
 
 def test_a_label_that_is_no_class_is_refused(copy: Path, request_of: dict[str, Any]) -> None:
     edit_labels(copy, {0: 7})
-    with pytest.raises(PocketganError, match="has a label 7; labels run from 0 to 2"):
+    with pytest.raises(PocketganError, match="the label 7; labels run from 0 to 2"):
         run(**request_of, out=copy)
 
 

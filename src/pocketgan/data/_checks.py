@@ -6,6 +6,8 @@ plain.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -18,12 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import read_json
+from pocketgan.core.files import read_bytes, read_json
 from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
 
 PROVENANCE = "provenance.json"
 MOST_TEXTS = 20
 MOST_CHARACTERS = 1000
+MAX_TABLE_BYTES = 64 << 20
 MAX_LABEL = 10_000  # a larger one is taken for a mistake: a network grows with the number of classes
 
 
@@ -81,6 +84,36 @@ def integer(text: str) -> int | None:
     """The integer that a cell of a table or a folder name spells in plain digits; None if it spells none."""
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 19 else None
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a CSV file that has at least these columns, each with its line (``FILE line N``) for errors.
+
+    Raises
+    ------
+    PocketganError
+        The file is missing, is no UTF-8 CSV, lacks a column, has no rows, or has a row with too few cells.
+    """
+    rows = []
+    try:
+        with readable(path):
+            text = read_bytes(path, MAX_TABLE_BYTES).decode("utf-8-sig")
+            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval=None)
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            if missing:
+                raise PocketganError(
+                    f"{path} has no column {missing[0]}; its first line must name {', '.join(columns)}"
+                )
+            for row in reader:
+                where = f"{path} line {reader.line_num}"
+                if None in row.values() or None in row:
+                    raise PocketganError(f"{where} has not as many cells as the first line has names")
+                rows.append((where, {name: cell.strip() for name, cell in row.items()}))
+    except csv.Error as error:
+        raise PocketganError(f"{path} is not readable as CSV ({error})") from error
+    if not rows:
+        raise PocketganError(f"{path} has no rows; list the pictures or remove it")
+    return rows
 
 
 def check_labels(

@@ -2,11 +2,13 @@
 
 The layout::
 
-    5/000015.png        one folder for each label, `unlabelled` where there is none; the number is the latent's index
-    metadata.csv        file_name,label,label_source,seed,index,latent_row
+    5/000015.png        one folder for each class, `unlabelled` where there is none; the number is the latent's index
+    classes.csv         label,class_name,folder: every class, in the order of the labels
+    metadata.csv        file_name,label,class_name,label_source,seed,index,latent_row
     latents.npy         float32 [N, latent_dim]
 
-A person corrects a label by editing its cell, or by moving the image into another label's folder.
+A person corrects a label by editing its cell or that of the class name, or by moving the image into another class's
+folder. Folders of earlier versions have no `classes.csv`: they are called by the label.
 """
 
 from __future__ import annotations
@@ -21,16 +23,16 @@ import numpy as np
 from numpy.lib import format as npy
 from torch import Tensor
 
-from pocketgan.core.errors import PocketganError
+from pocketgan.core.errors import PocketganError, nearest
 from pocketgan.core.pixels import to_png
-from pocketgan.data._checks import check_labels, integer, read_provenance, readable
+from pocketgan.data._checks import check_labels, integer, read_provenance, read_table, readable
+from pocketgan.data.class_names import CLASSES, UNLABELLED, folder_names, read_classes, write_classes
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.pictures import METADATA, read_pictures, read_table
+from pocketgan.data.pictures import METADATA, read_pictures
 
 LATENTS = "latents.npy"
-UNLABELLED = "unlabelled"
 PERSON = "person"
-COLUMNS = ("file_name", "label", "label_source", "seed", "index", "latent_row")
+COLUMNS = ("file_name", "label", "class_name", "label_source", "seed", "index", "latent_row")
 
 
 class Fakes(Protocol):
@@ -40,6 +42,8 @@ class Fakes(Protocol):
     def images(self) -> Tensor: ...  # uint8 [N, C, H, W]
     @property
     def labels(self) -> Tensor | None: ...  # int64 [N]
+    @property
+    def class_names(self) -> tuple[str, ...]: ...  # of the labels; the same in every part
     @property
     def label_source(self) -> str: ...
     @property
@@ -106,18 +110,22 @@ class FakesWriter:
         FileExistsError
             An image of the same label and index was written already.
         """
+        names, folders = samples.class_names, folder_names(samples.class_names)
+        if names and not self.written:
+            write_classes(self.folder, names)
         size, latents = len(samples.images), samples.latents.detach().cpu().numpy().astype("<f4")
         labels = [None] * size if samples.labels is None else samples.labels.tolist()
         if latents.shape != (size, self.latent_dim) or self.written + size > self.count:
             raise ValueError(f"{size} images, latents {latents.shape}, after {self.written} of {self.count}")
         rows: list[tuple[object, ...]] = []
         for image, label, index in zip(samples.images.cpu(), labels, samples.index.tolist(), strict=True):
-            name = f"{UNLABELLED if label is None else label}/{index:06d}.png"
+            name = f"{UNLABELLED if label is None else folders[label]}/{index:06d}.png"
             path = self.folder / name
             path.parent.mkdir(exist_ok=True)
             with path.open("xb") as file:
                 file.write(to_png(image))
-            rows.append((name, label, samples.label_source, samples.seed, index, self.written + len(rows)))
+            called = None if label is None else names[label]
+            rows.append((name, label, called, samples.label_source, samples.seed, index, self.written + len(rows)))
         with (self.folder / LATENTS).open("ab") as file:
             file.write(latents.tobytes())
         self._write_rows(rows, "a")
@@ -129,43 +137,45 @@ class FakesWriter:
             raise ValueError(f"{self.written} images where {self.count} were promised")
 
     def _write_rows(self, rows: Iterable[Iterable[object]], mode: str) -> None:
-        with (self.folder / METADATA).open(mode, encoding="utf-8", newline="") as file:
+        with (self.folder / METADATA).open(mode, encoding="utf-8", errors="replace", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)  # None, of no label, is an empty cell
 
 
 def read_fakes(folder: Path) -> FakeSet:
     """Read a folder of generated images that a person may have corrected.
 
-    A row whose ``label`` is not the folder in its ``file_name``, and a picture that was moved into another label's
-    folder, were corrected. A deleted row leaves its picture out. Labels are integers from 0; either all rows have one
-    or none has.
+    A row whose ``label`` or ``class_name`` is not that of the folder in its ``file_name``, and a picture that was moved
+    into another class's folder, were corrected. A deleted row leaves its picture out. Either all rows have a label or
+    none has.
 
     Raises
     ------
     PocketganError
-        A picture is missing, unreadable or lies in two folders; a cell is wrong; the edited label and the folder that
-        the picture was moved to say different things. The line names the row.
+        A picture is missing, unreadable or lies in two folders; a cell is wrong; two corrections of one row say
+        different things. The line names the row.
     """
     folder = Path(folder)
     table = folder / METADATA
     with readable(folder):
-        rows = [_row(place, cells) for place, cells in read_table(table, COLUMNS)]
-        found = _find(folder, rows)
+        classes = _Classes(*read_classes(folder)) if (folder / CLASSES).is_file() else _Classes()
+        named = COLUMNS if classes.names else tuple(name for name in COLUMNS if name != "class_name")
+        rows = [_row(where, cells, classes) for where, cells in read_table(table, named)]
+        found = _find(folder, rows, classes)
     labels, sources = [], []
-    for row, place in zip(rows, found, strict=True):
-        label, corrected = _corrected(row, place)
+    for row, lies in zip(rows, found, strict=True):
+        label, corrected = _corrected(row, lies, classes)
         labels.append(label)
         sources.append(PERSON if corrected else row.label_source)
-    files = tuple(f"{place}/{row.file}" for row, place in zip(rows, found, strict=True))
+    files = tuple(f"{lies}/{row.file}" for row, lies in zip(rows, found, strict=True))
     images = read_pictures([folder / file for file in files])
     known = [label for label in labels if label is not None]
     if known and len(known) < len(rows):
         raise PocketganError(
-            f"{rows[labels.index(None)].place} has no label where others have one; label it or remove the row"
+            f"{rows[labels.index(None)].where} has no label where others have one; label it or remove the row"
         )
-    tensor, class_names = check_labels(table, np.array(known), len(rows)) if known else (None, ())
+    tensor, names = check_labels(table, np.array(known), len(rows), classes.names) if known else (None, ())
     return FakeSet(
-        ImageSet(images, tensor, class_names, str(folder), provenance=read_provenance(folder), files=files),
+        ImageSet(images, tensor, names, str(folder), provenance=read_provenance(folder), files=files),
         tuple(sources),
         [row.latent_row for row in rows],
         [row.seed for row in rows],
@@ -174,71 +184,100 @@ def read_fakes(folder: Path) -> FakeSet:
 
 
 @dataclass(frozen=True)
+class _Classes:
+    """The classes of a folder, in the order of the labels; none are known of earlier versions' folders."""
+
+    names: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    def has(self, folder: str) -> bool:
+        """Whether a folder of this name holds a class, or what has no label."""
+        if folder == UNLABELLED:
+            return True
+        return folder in self.folders if self.folders else folder.isascii() and folder.isdecimal()
+
+    def label_of(self, folder: str) -> int | None:
+        """The label that a folder stands for."""
+        if folder == UNLABELLED:
+            return None
+        return self.folders.index(folder) if self.folders else int(folder)
+
+    def labelled(self, name: str, written: int | None) -> int | None:
+        """The label of a name; of a name that several classes have, the written one if it is among them."""
+        if written is not None and self.names[written] == name:
+            return written
+        return self.names.index(name) if name else None
+
+
+@dataclass(frozen=True)
 class _Row:
-    place: str  # of the row, for error lines
+    where: str  # it stands, for error lines
     folder: str  # what the program wrote
     file: str
     label: int | None  # what the label's cell says now
+    class_name: str  # and the class name's cell,
+    named: int | None  # as a label
     label_source: str
     seed: int
     index: int
     latent_row: int
 
 
-def _row(place: str, cells: dict[str, str]) -> _Row:
+def _row(where: str, cells: dict[str, str], classes: _Classes) -> _Row:
     parts = cells["file_name"].split("/")
-    if len(parts) != 2 or not _is_label_folder(parts[0]) or parts[1] in ("", ".", ".."):
+    if len(parts) != 2 or not classes.has(parts[0]) or parts[1] in ("", ".", ".."):
         raise PocketganError(
-            f"{place} has the file_name {cells['file_name']!r}, not LABEL/NUMBER.png as it was written"
+            f"{where} has the file_name {cells['file_name']!r}, not FOLDER/NUMBER.png as it was written"
         )
-    label = _natural(place, cells, "label") if cells["label"] else None
-    seed, index, latent_row = (_natural(place, cells, name) for name in ("seed", "index", "latent_row"))
-    return _Row(place, parts[0], parts[1], label, cells["label_source"], seed, index, latent_row)
+    label = _natural(where, cells, "label") if cells["label"] else None
+    name = cells["class_name"] if classes.names else ""
+    if name and name not in classes.names:
+        raise PocketganError(f"{where} has the class_name {name!r}, which is unknown{nearest(name, classes.names)}")
+    named = label if not classes.names else classes.labelled(name, classes.label_of(parts[0]))
+    seed, index, latent_row = (_natural(where, cells, name) for name in ("seed", "index", "latent_row"))
+    return _Row(where, parts[0], parts[1], label, name, named, cells["label_source"], seed, index, latent_row)
 
 
-def _natural(place: str, cells: dict[str, str], name: str) -> int:
+def _natural(where: str, cells: dict[str, str], name: str) -> int:
     number = integer(cells[name])
     if number is None or number < 0:
-        raise PocketganError(f"{place} has the {name} {cells[name]!r}, not an integer from 0")
+        raise PocketganError(f"{where} has the {name} {cells[name]!r}, not an integer from 0")
     return number
 
 
-def _find(folder: Path, rows: list[_Row]) -> list[str]:
-    """The label folder in which each row's picture lies now."""
+def _find(folder: Path, rows: list[_Row], classes: _Classes) -> list[str]:
+    """The class's folder in which each row's picture lies now."""
     lying: dict[str, list[str]] = {}
-    for place in sorted(path for path in folder.iterdir() if path.is_dir() and _is_label_folder(path.name)):
-        for path in place.iterdir():
-            lying.setdefault(path.name, []).append(place.name)
+    for inside in sorted(path for path in folder.iterdir() if path.is_dir() and classes.has(path.name)):
+        for path in inside.iterdir():
+            lying.setdefault(path.name, []).append(inside.name)
     named: set[tuple[str, str]] = set()
     for row in rows:
         if (row.folder, row.file) in named:
-            raise PocketganError(f"{row.place} names {row.folder}/{row.file!r} a second time; remove one row")
+            raise PocketganError(f"{row.where} names {row.folder}/{row.file!r} a second time; remove one row")
         named.add((row.folder, row.file))
     found = []
     for row in rows:
-        places = [p for p in lying.get(row.file, []) if p == row.folder or (p, row.file) not in named]
-        if not places:
-            raise PocketganError(f"{row.place} names {row.file!r}, which is missing from every label folder")
-        if len(places) > 1:
-            raise PocketganError(f"{row.place}: {row.file!r} lies in {places[0]} and in {places[1]}; keep one of them")
-        found.append(places[0])
+        folders = [name for name in lying.get(row.file, []) if name == row.folder or (name, row.file) not in named]
+        if not folders:
+            raise PocketganError(f"{row.where} names {row.file!r}, which is missing from every class's folder")
+        if len(folders) > 1:
+            raise PocketganError(
+                f"{row.where}: {row.file!r} lies in {folders[0]} and in {folders[1]}; keep one of them"
+            )
+        found.append(folders[0])
     return found
 
 
-def _corrected(row: _Row, place: str) -> tuple[int | None, bool]:
-    """The label of a row whose picture lies in the folder `place`, and whether a person gave it."""
-    written, lies = _label_of(row.folder), _label_of(place)
-    edited, moved = row.label != written, lies != written
-    if edited and moved and row.label != lies:
-        raise PocketganError(
-            f"{row.place} says label {row.label} and {row.file!r} was moved to {place}; make them agree"
-        )
-    return (lies if moved else row.label), edited or moved
-
-
-def _is_label_folder(name: str) -> bool:
-    return name == UNLABELLED or (name.isascii() and name.isdecimal())
-
-
-def _label_of(folder: str) -> int | None:
-    return None if folder == UNLABELLED else int(folder)
+def _corrected(row: _Row, lies: str, classes: _Classes) -> tuple[int | None, bool]:
+    """The label of a row whose picture lies in this folder now, and whether a person gave it."""
+    written = classes.label_of(row.folder)
+    said = {
+        f"lies in {lies}": classes.label_of(lies),
+        f"has the label {'' if row.label is None else row.label}": row.label,
+        f"has the class_name {row.class_name}": row.named,
+    }
+    changed = {words: label for words, label in said.items() if label != written}
+    if len(set(changed.values())) > 1:
+        raise PocketganError(f"{row.where}: {row.file!r} {' and '.join(changed)}; make them agree")
+    return next(iter(changed.values()), written), bool(changed)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.data._checks import PROVENANCE, read_provenance, readable, refuse_split
 from pocketgan.data.arrays import load_npy, load_npz
+from pocketgan.data.class_names import CLASSES
 from pocketgan.data.datasets import DATASETS, Dataset
 from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
 from pocketgan.data.image_set import ImageSet, images_in
@@ -175,7 +176,14 @@ def _read_from(path: Path, images: ImageSet) -> set[Path]:
     if folder is not None:
         return {path, folder, path / PROVENANCE, *folder.iterdir()}
     pictures = {path / file for file in images.files}
-    return {path, path / METADATA, path / PROVENANCE, *pictures, *(picture.parent for picture in pictures)}
+    return {
+        path,
+        path / METADATA,
+        path / CLASSES,
+        path / PROVENANCE,
+        *pictures,
+        *(picture.parent for picture in pictures),
+    }
 
 
 def _read(source: str | Path, split: str) -> ImageSet:

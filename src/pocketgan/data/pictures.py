@@ -5,8 +5,6 @@ Formats are told by content, and a picture is measured before it is decoded.
 
 from __future__ import annotations
 
-import csv
-import io
 import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatch
@@ -19,14 +17,13 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.files import read_bytes
-from pocketgan.data._checks import PROVENANCE, check_labels, check_sides, first_line, integer, readable
+from pocketgan.data._checks import PROVENANCE, check_labels, check_sides, first_line, integer, read_table
+from pocketgan.data.class_names import CLASSES, natural_order, read_classes
 from pocketgan.data.image_set import ImageSet
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP")
 METADATA = "metadata.csv"
-MAX_TABLE_BYTES = 64 << 20
-LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "latents.npy", PROVENANCE)  # what may lie among pictures
+LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "latents.npy", CLASSES, PROVENANCE)  # what may lie among pictures
 
 
 def read_pictures(paths: Sequence[Path]) -> Tensor:
@@ -101,8 +98,9 @@ def load_folder(folder: Path) -> ImageSet:
     """The pictures of a folder.
 
     With a `metadata.csv` (columns ``file_name``, relative to the folder, and perhaps ``label``) the pictures are those
-    that it names, in its order. Else the folder holds pictures, which then have no labels, or one folder of pictures
-    for each class, in the order of their names (of their numbers where they are numbers).
+    that it names, in its order. Classes are named by its column ``class_name``, or by a `classes.csv` beside it. Else
+    the folder holds pictures, which then have no labels, or one folder of pictures for each class, in the order of
+    their names and of the numbers in them: 2 before 10.
 
     Raises
     ------
@@ -113,7 +111,7 @@ def load_folder(folder: Path) -> ImageSet:
     if (folder / METADATA).exists():
         return _load_listed(folder)
     entries = _entries(folder)
-    classes = sorted((entry for entry in entries if entry.is_dir()), key=_class_order)
+    classes = sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: natural_order(entry.name))
     files = [entry for entry in entries if not entry.is_dir()]
     if classes and files:
         raise PocketganError(
@@ -121,58 +119,29 @@ def load_folder(folder: Path) -> ImageSet:
         )
     if not classes:
         return _set_of(folder, _not_empty(folder, files))
-    members = [_not_empty(place, _entries(place)) for place in classes]
+    members = [_not_empty(entry, _entries(entry)) for entry in classes]
     for path in (path for paths in members for path in paths if path.is_dir()):
         raise PocketganError(f"{path} is a folder inside a class folder; if it is itself a class, load {path.parent}")
     labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in members]))
     files = [path for paths in members for path in paths]
-    return _set_of(folder, files, labels, tuple(place.name for place in classes))
-
-
-def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
-    """The rows of a CSV file that has at least these columns, each with its place (``FILE line N``) for error lines.
-
-    Raises
-    ------
-    PocketganError
-        The file is missing, is no UTF-8 CSV, lacks a column, has no rows, or has a row with too few cells.
-    """
-    rows = []
-    try:
-        with readable(path):
-            text = read_bytes(path, MAX_TABLE_BYTES).decode("utf-8-sig")
-            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval=None)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise PocketganError(
-                    f"{path} has no column {missing[0]}; its first line must name {', '.join(columns)}"
-                )
-            for row in reader:
-                place = f"{path} line {reader.line_num}"
-                if None in row.values() or None in row:
-                    raise PocketganError(f"{place} has not as many cells as the first line has names")
-                rows.append((place, {name: cell.strip() for name, cell in row.items()}))
-    except csv.Error as error:
-        raise PocketganError(f"{path} is not readable as CSV ({error})") from error
-    if not rows:
-        raise PocketganError(f"{path} has no rows; list the pictures or remove it")
-    return rows
+    return _set_of(folder, files, labels, tuple(entry.name for entry in classes))
 
 
 def _load_listed(folder: Path) -> ImageSet:
     rows = read_table(folder / METADATA, ("file_name",))
     paths: list[Path] = []
-    for place, row in rows:
+    for where, row in rows:
         inside = Path(row["file_name"])
         if inside.is_absolute() or ".." in inside.parts:
-            raise PocketganError(f"{place} names {row['file_name']!r}, which is not inside the folder")
+            raise PocketganError(f"{where} names {row['file_name']!r}, which is not inside the folder")
         if not (folder / inside).is_file():
-            raise PocketganError(f"{place} names {row['file_name']!r}, which is missing")
+            raise PocketganError(f"{where} names {row['file_name']!r}, which is missing")
         paths.append(folder / inside)
     texts = [row.get("label", "") for _, row in rows]
     if not any(texts):
         return _set_of(folder, paths)
-    return _set_of(folder, paths, *_labels(folder / METADATA, texts, [place for place, _ in rows]))
+    names = read_classes(folder)[0] if (folder / CLASSES).is_file() else ()
+    return _set_of(folder, paths, *_labels(folder / METADATA, texts, rows, names))
 
 
 def _set_of(
@@ -182,21 +151,35 @@ def _set_of(
     return ImageSet(read_pictures(paths), labels, class_names, files=files)
 
 
-def _labels(path: Path, texts: list[str], places: list[str]) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels of a table: integers as they are if all are, else the place of each text among the sorted texts."""
+def _labels(
+    path: Path, texts: list[str], rows: list[tuple[str, dict[str, str]]], names: tuple[str, ...]
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Labels of a table: integers as they are if all are, else each text's number among the texts in natural order."""
     if "" in texts:
-        raise PocketganError(
-            f"{places[texts.index('')]} has no label where others have one; fill it in or remove the row"
-        )
+        where = rows[texts.index("")][0]
+        raise PocketganError(f"{where} has no label where others have one; fill it in or remove the row")
     numbers = [integer(text) for text in texts]
     known = [number for number in numbers if number is not None]
     if len(known) == len(texts):
-        return check_labels(path, np.array(known), len(texts))
+        labels, counted = check_labels(path, np.array(known), len(texts), names)
+        return labels, names or _named(known, rows, counted)
     if known:
         odd = numbers.index(None)
-        raise PocketganError(f"{places[odd]} has the label {texts[odd]!r} where others are integers; use one kind")
-    names = tuple(sorted(set(texts)))
+        raise PocketganError(f"{rows[odd][0]} has the label {texts[odd]!r} where others are integers; use one kind")
+    names = tuple(sorted(set(texts), key=natural_order))
     return check_labels(path, np.array([names.index(text) for text in texts]), len(texts), names)
+
+
+def _named(labels: list[int], rows: list[tuple[str, dict[str, str]]], counted: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes by the table's column ``class_name``; by their numbers where it has none."""
+    names: dict[int, str] = {}
+    for label, (where, row) in zip(labels, rows, strict=True):
+        name = row.get("class_name", "")
+        if name and names.setdefault(label, name) != name:
+            raise PocketganError(
+                f"{where} calls class {label} {name!r} where another row says {names[label]!r}; mend it"
+            )
+    return tuple(names.get(label, number) for label, number in enumerate(counted))
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -208,8 +191,3 @@ def _not_empty(folder: Path, paths: list[Path]) -> list[Path]:
     if not paths:
         raise PocketganError(f"{folder} holds no pictures; fill or remove it")
     return paths
-
-
-def _class_order(folder: Path) -> tuple[bool, int, str]:
-    number = integer(folder.name)
-    return number is None, number or 0, folder.name

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import BLOCK
+from pocketgan.data.class_names import class_index
 from pocketgan.data.image_set import Samples, joined
 from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks
 from pocketgan.models.sources import Source, asked, prior, steered
@@ -88,7 +89,7 @@ class Model:
         self,
         count: int,
         *,
-        label: int | None = None,
+        label: int | str | None = None,
         seed: int = 0,
         start: int = 0,
         balanced: bool = False,
@@ -103,8 +104,8 @@ class Model:
         count
             How many; at least 1.
         label
-            The class of all of them. Without it a conditional model's classes take turns: index modulo K. A model that
-            is unconditional needs a method that was fitted: `steer`.
+            The class of all of them, by its index or by its name as text. Without it a conditional model's classes take
+            turns: index modulo K. A model that is unconditional needs a method that was fitted: `steer`.
         seed
             Of the latents. The same seed and index give the same bytes, whatever `count`.
         start
@@ -124,8 +125,21 @@ class Model:
         >>> import pocketgan as pg
         >>> pg.load("runs/first").sample(16, label=5)  # doctest: +SKIP
         """
-        wish = Wish(label, balanced, method, checked, moves)
+        wish = Wish(None if label is None else self.class_index(label, method), balanced, method, checked, moves)
         return joined(list(self.stream(count, wish, seed=seed, start=start)))
+
+    def class_index(self, label: int | str, method: str | None = None) -> int:
+        """The label of a class that is asked for by its index or its name; of steered models, as the guide names it.
+
+        Raises
+        ------
+        UsageError
+            There is no such class, or the model is unconditional and `method` (or any) was not fitted to it.
+        """
+        if self.conditional:
+            return class_index(label, self.class_names)
+        self.steer.fitted(method)
+        return class_index(label, self.steer.names())
 
     def stream(self, count: int, wish: Wish | None = None, *, seed: int = 0, start: int = 0) -> Iterator[Samples]:
         """`sample` in parts of at most 128 images, for more than memory holds; what it is asked for is a `Wish`."""
@@ -196,8 +210,7 @@ class Model:
     def _check_label(self, label: int) -> None:
         if not self.conditional:
             raise UsageError(f"{self.recipe.name} is unconditional: its latents give images without any label")
-        if not 0 <= label < len(self.class_names):
-            raise UsageError(f"class {label} is outside the classes 0 to {len(self.class_names) - 1} of this model")
+        class_index(label, self.class_names)
 
     @property
     def provenance(self) -> dict[str, str]:

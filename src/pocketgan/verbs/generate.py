@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.terminal import Display
+from pocketgan.data.class_names import asked_class
 from pocketgan.data.image_set import Samples
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
@@ -21,6 +22,7 @@ def generate(
     *,
     out: str | Path,
     count: int = 100,
+    label: int | str | None = None,
     digit: int | None = None,
     balanced: bool = False,
     seed: int = 0,
@@ -43,9 +45,11 @@ def generate(
         A new folder.
     count
         Images in all.
+    label
+        The class of all of them, by its index or by its name as text; without it a conditional model's classes take
+        turns. An unconditional model needs a fitted method (`pocketgan.steer`).
     digit
-        The class of all of them; without it a conditional model's classes take turns. An unconditional model needs a
-        fitted method (`pocketgan.steer`).
+        Short for the class whose name is this number, as MNIST's are.
     balanced
         Every class equally often, also of an unconditional model.
     seed
@@ -75,10 +79,12 @@ def generate(
     source = model if isinstance(model, Model) else Model.load(model, device)
     if classifier is not None and source.conditional:
         raise UsageError(f"--classifier: {source.recipe.name} is asked for classes, which are the labels; leave it out")
-    display, wish = Display(quiet), Wish(digit, balanced, method, checked, moves)
-    steered = wish.for_class and not source.conditional
+    wanted = asked_class(label, digit)
+    steered = not source.conditional and (balanced or wanted is not None)
     if steered:
         source.steer.guided_by(classifier)
+    chosen = None if wanted is None else source.class_index(wanted, method)
+    display, wish = Display(quiet), Wish(chosen, balanced, method, checked, moves)
     parts = source.stream(count, wish, seed=seed)
     if steered:
         display.line(f"steered by {source.steer.fitted(method).facts.method}")

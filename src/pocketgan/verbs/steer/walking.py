@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pocketgan.core.errors import UsageError
+from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, whole_folder, write_bytes
 from pocketgan.core.latents import slerp
 from pocketgan.core.pixels import grid, to_pillow, to_png
@@ -41,14 +41,14 @@ def interpolate(
     model
         A `Model`, a run folder or a model folder.
     ends
-        Two or more stops: ``3``, a digit that a fitted method finds a latent for; ``latent:7``, number 7 of the seed's
-        latents; or a picture file, which is inverted.
+        Two or more stops: the name of a class, such as ``3``, that a fitted method finds a latent for; ``latent:7``,
+        number 7 of the seed's latents; or a picture file, which is inverted.
     out
         A new folder: ``strip.png``, ``walk.png`` (an animated PNG) and ``latents.npy``.
     steps
         Images from one stop to the next, both included; at least 2.
     method
-        Of digits; the best fitted without one.
+        Of classes; the best fitted without one.
     seed
         Of latents.
     device, quiet
@@ -67,7 +67,7 @@ def interpolate(
     target = Path(out)
     refuse_existing(target)
     if len(ends) < 2:
-        raise UsageError("a walk needs two stops or more; give digits, picture files or latent:NUMBER")
+        raise UsageError("a walk needs two stops or more; give class names, picture files or latent:NUMBER")
     if steps < 2:
         raise UsageError(f"--steps {steps} is too small; ask for at least 2")
     source = model if isinstance(model, Model) else Model.load(model, device)
@@ -88,13 +88,14 @@ def interpolate(
 
 
 def _stop(model: Model, end: str, place: int, method: str | None, seed: int, display: Display) -> Tensor:
-    """The latent ``[D]`` of one stop; equal digits get different ones."""
-    kind, _, number = end.partition(":")
-    if kind == "latent" and number.isdecimal():
-        return model.sample(1, seed=seed, start=int(number)).latents[0]
-    if end.isdecimal():
-        return model.steer.latents(place + 1, int(end), method=method, seed=seed)[place]
+    """The latent ``[D]`` of one stop; equal classes get different ones."""
+    kind, _, rest = end.partition(":")
+    if kind == "latent" and rest.isdecimal():
+        return model.sample(1, seed=seed, start=int(rest)).latents[0]
+    names = model.steer.names()
+    if end in names:
+        return model.steer.latents(place + 1, model.class_index(end, method), method=method, seed=seed)[place]
     if Path(end).is_file():
         with display.bar(f"inverting {end}", 1.0) as bar:
             return model.steer.invert(pictures_of(end)[:1], seed=seed, watch=bar.update).latents[0]
-    raise UsageError(f"{end} is no stop of a walk; give a digit, a picture file or latent:NUMBER")
+    raise UsageError(f"{end} is no stop of a walk: no class, picture file or latent:NUMBER{nearest(end, names)}")
