@@ -23,6 +23,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pocketgan.core.devices import memory_format, sent
+
 PixelRange = Literal["signed", "unit"]
 
 MIN_SIDE, MAX_SIDE = 8, 64  # of an image, in pixels, that the program takes
@@ -42,8 +44,8 @@ def to_bytes(images: Tensor, pixels: PixelRange) -> Tensor:
 
 
 def images_for(images: Tensor, device: torch.device) -> Tensor:
-    """Bytes as a classifier sees them: [0, 1], channels last."""
-    return to_floats(images.to(device), "unit").contiguous(memory_format=torch.channels_last)
+    """Bytes as a classifier sees them: [0, 1], in the device's memory format."""
+    return to_floats(sent(images, device), "unit").contiguous(memory_format=memory_format(device))
 
 
 def to_unit(images: Tensor, pixels: PixelRange) -> Tensor:

@@ -19,14 +19,37 @@ def derive(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def rng(seed: int, *purpose: str | int) -> torch.Generator:
-    """A CPU generator for one purpose. Drawing on the CPU gives the same numbers whatever the device."""
-    return torch.Generator().manual_seed(derive(seed, *purpose))
+def rng(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A random generator for one purpose.
+
+    Without a `device` the CPU draws, and a training on a GPU gets the same numbers as one on the CPU. Where the numbers
+    are drawn on a GPU, they are a function of the same seed and purpose, and others than the CPU's.
+    """
+    return torch.Generator(device).manual_seed(derive(seed, *purpose))
 
 
 @contextmanager
 def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
-    """Seed the CPU's global generator inside the block (initialisation, dropout), and restore it after."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive(seed, *purpose))
+    """Seed the global random generators inside the block (initialisation, dropout), and restore them after.
+
+    They are the CPU's, and those of all CUDA and MPS devices that are in use when the block begins.
+    """
+    found = _global_rngs()
+    before = [random.get_state() for random in found]
+    try:
+        for random in found:
+            random.manual_seed(derive(seed, *purpose))
         yield
+    finally:
+        for random, state in zip(found, before, strict=True):
+            random.set_state(state)
+
+
+def _global_rngs() -> list[torch.Generator]:
+    """What layers draw from that are given no random generator. A device that nobody uses is not woken for it."""
+    found = [torch.default_generator]
+    if torch.cuda.is_initialized():
+        found.extend(torch.cuda.default_generators)
+    if torch.backends.mps.is_available():
+        found.append(torch.mps._get_default_mps_generator())
+    return found

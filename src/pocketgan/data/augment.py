@@ -21,7 +21,7 @@ def rotate(images: Tensor, degrees: float, random: torch.Generator) -> Tensor:
     degrees
         Largest angle, 0 to 180.
     random
-        Where the angles are drawn from.
+        Where the angles are drawn from: a random generator of the images' device, or the CPU's.
     """
     angles = _uniform(len(images), math.radians(degrees), random)
     zero = torch.zeros_like(angles)
@@ -42,7 +42,7 @@ def jitter(images: Tensor, degrees: float, scale: float, shift: float, random: t
     shift
         Largest shift in pixels along either axis, either way.
     random
-        Where the amounts are drawn from.
+        Where the amounts are drawn from: a random generator of the images' device, or the CPU's.
     """
     count, _, height, width = images.shape
     angles, sizes = _uniform(count, math.radians(degrees), random), 1 + _uniform(count, scale, random)
@@ -51,7 +51,7 @@ def jitter(images: Tensor, degrees: float, scale: float, shift: float, random: t
 
 
 def _uniform(count: int, most: float, random: torch.Generator) -> Tensor:
-    return (torch.rand(count, generator=random) * 2 - 1) * most
+    return (torch.rand(count, generator=random, device=random.device) * 2 - 1) * most
 
 
 def _resampled(images: Tensor, angles: Tensor, sizes: Tensor, right: Tensor, down: Tensor, mode: str) -> Tensor:

@@ -53,8 +53,8 @@ class Classifier:
         """
         if tuple(images.shape[1:]) != self.shape:
             raise UsageError(f"the classifier reads images of shape {list(self.shape)}, not {list(images.shape[1:])}")
-        parts = [self.network(images_for(part, self.device)).softmax(1).cpu() for part in images.split(500)]
-        return torch.cat(parts) if parts else torch.empty(0, len(self.class_names))
+        parts = [self.network(images_for(part, self.device)).softmax(1) for part in images.split(500)]
+        return torch.cat(parts).cpu() if parts else torch.empty(0, len(self.class_names))
 
     def label(self, images: Tensor) -> Tensor:
         """The likeliest class of each image: int64 ``[N]``."""

@@ -71,7 +71,9 @@ class Judge:
 
     @torch.no_grad()
     def read(self, images: Tensor, batch_size: int = BATCH) -> Reading:
-        """Features and class probabilities of uint8 ``[N, C, H, W]``.
+        """Features and class probabilities of uint8 ``[N, C, H, W]``, computed on the judge's device.
+
+        What is returned lies on the CPU, where statistics are computed in float64.
 
         Raises
         ------
@@ -87,9 +89,9 @@ class Judge:
         features, probabilities = [], []
         for part in images.split(batch_size):
             found = network.features(images_for(part, self.classifier.device))
-            features.append(found.cpu())
-            probabilities.append(network.head(found).softmax(1).cpu())
-        return Reading(torch.cat(features), torch.cat(probabilities))
+            features.append(found)
+            probabilities.append(network.head(found).softmax(1))
+        return Reading(torch.cat(features).cpu(), torch.cat(probabilities).cpu())
 
     def read_kept(self, images: ImageSet) -> Reading:
         """`read`, computed once for each image set and then kept in the cache."""

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pocketgan.core.devices import memory_format
+
 Shape = tuple[int, int, int]  # channels, height, width of one image
 
 
@@ -52,14 +54,15 @@ class Discriminator(nn.Module):
 class Dropout(nn.Dropout):
     """Dropout for channels-last images ``[B, C, H, W]``; the share that is dropped is exact to 1/65,536.
 
-    Four places share one 64-bit draw: torch's own draws a number for each, which took a fifth of a DCGAN step.
+    On the CPU four places share one 64-bit draw: torch's own draws a number for each, which took a fifth of a DCGAN
+    step. A GPU draws beside its arithmetic, so there it is torch's own.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
+        if not self.training or x.device.type != "cpu":
+            return super().forward(x)
         batch, channels, height, width = x.shape
-        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).to(x.device)
+        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         bits = draws.view(torch.int16)[: x.numel()].view(batch, height, width, channels)  # uniform in -32768..32767
         kept = bits >= round(self.p * 65536) - 32768
         return x * kept.permute(0, 3, 1, 2).to(x.dtype).mul_(1.0 / (1.0 - self.p))
@@ -106,5 +109,6 @@ def parameter_count(module: nn.Module) -> int:
 
 
 def channels_last(module: nn.Module) -> nn.Module:
-    """Lay convolutions out as the CPU and CUDA kernels like them; results stay the same up to rounding."""
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    """Lay convolutions out as the kernels of their device like them; results stay the same up to rounding."""
+    device = next(module.parameters()).device
+    return module.to(memory_format=memory_format(device))  # type: ignore[call-overload,no-any-return]

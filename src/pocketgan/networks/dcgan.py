@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pocketgan.core.devices import memory_format
 from pocketgan.networks.contracts import Critique, Discriminator, Dropout, Generator, Shape, keras_initialisation
 
 SLOPE = 0.3
@@ -43,7 +44,7 @@ class DCGANGenerator(Generator):
 
 def _cropped(x: Tensor) -> Tensor:
     """Drop the last row and column, as `same` padding of a transposed convolution does in Keras."""
-    return x[..., :-1, :-1].contiguous(memory_format=torch.channels_last)
+    return x[..., :-1, :-1].contiguous(memory_format=memory_format(x.device))
 
 
 class DCGANDiscriminator(Discriminator):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pocketgan.core.devices import sent
 from pocketgan.core.latents import BLOCK
 from pocketgan.core.pixels import PixelRange, to_bytes
 from pocketgan.networks.contracts import Generator
@@ -40,6 +41,6 @@ def draw(generator: Generator, pixels: PixelRange, z: Tensor, labels: Tensor | N
         if labels is not None:
             y = torch.zeros(BLOCK, dtype=torch.int64)
             y[: len(part)] = labels[begin : begin + BLOCK]
-            y = y.to(device)
-        made.append(to_bytes(generator(padded.to(device), y), pixels)[: len(part)].cpu().contiguous())
-    return torch.cat(made)
+            y = sent(y, device)
+        made.append(to_bytes(generator(sent(padded, device), y), pixels)[: len(part)].contiguous())
+    return torch.cat(made).cpu()

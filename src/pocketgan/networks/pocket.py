@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pocketgan.core.devices import memory_format
 from pocketgan.core.latents import latents
 from pocketgan.networks.contracts import Critique, Discriminator, Generator, Shape, he_initialisation
 
@@ -144,7 +145,7 @@ class PocketDiscriminator(Discriminator):
             nn.init.normal_(self.projection.weight, 0.0, 0.02)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Critique:
-        x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
+        x = F.pixel_unshuffle(x, 2).contiguous(memory_format=memory_format(x.device))
         x = F.leaky_relu(self.first(x), 0.2)
         x = F.leaky_relu(self.down(x), 0.2)
         features = F.leaky_relu(self.dense(x.permute(0, 2, 3, 1).flatten(1)), 0.2)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pocketgan.core.cache import cached
+from pocketgan.core.devices import device_name
 from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier
@@ -59,9 +60,11 @@ def tstr(
         return _hits(images, test, seed, device, move)
 
     known, hits = [], []
+    # without the second word a GPU's figures would be those of versions that did not seed it
+    place = "cpu" if device.type == "cpu" else f"{device_name(device)} seeded"
     for seed in SEEDS:
         recipe = CLASSIFIER_PRESETS[RECIPE].recipe.model_dump_json()
-        key = f"tstr {recipe} seed {seed} {device.type} {real.digest} {test.digest}"
+        key = f"tstr {recipe} seed {seed} {place} {real.digest} {test.digest}"
         known.append(cached(key, lambda seed=seed: {"hits": learn(real, seed)})["hits"])  # type: ignore[misc]
         done += 1
     for seed in SEEDS:
