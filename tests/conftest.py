@@ -51,6 +51,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     bug = config.getoption("--catches")
     if bug is not None:
         items[:] = [item for item in items if any(bug in mark.args for mark in item.iter_markers("catches"))]
+    if not torch.cuda.is_available():
+        unfit = [item for item in items if item.get_closest_marker("gpu")]
+        items[:] = [item for item in items if item not in unfit]
+        config.hook.pytest_deselected(items=unfit)
 
 
 @pytest.fixture(scope="session", autouse=True)
