@@ -71,6 +71,8 @@ def doctor(*, json_output: Json = False) -> None:
         print(json.dumps(facts, indent=2))
         return
     for name, value in facts.items():
+        if value is None:
+            continue
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
         if isinstance(value, dict):
             shown = ", ".join(f"{key}: {'yes' if there else 'no'}" for key, there in value.items())

@@ -26,6 +26,15 @@ Seed = Annotated[Whole, Parameter(validator=Number(gte=0, lt=2**63))]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Json = Annotated[Flag, Parameter(name="--json", help="Print the result as JSON.")]
 Quiet = Annotated[Flag, Parameter(help="Show no progress.")]
+Threads = Annotated[
+    Whole | None,
+    Parameter(
+        show_default=False,
+        validator=Number(gte=1),
+        help="Threads that compute on the CPU; all cores without it. Another number of them gives other bytes, so a "
+        "run goes on with its own.",
+    ),
+]
 Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or mps.")]
 
 # ---- of trainings --------------------------------------------------------------------------------------------------

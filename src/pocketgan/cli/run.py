@@ -20,6 +20,7 @@ from pocketgan.cli.parameters import (
     Quiet,
     Resume,
     TensorBoard,
+    Threads,
     listed,
     recipe_options,
 )
@@ -43,6 +44,7 @@ def run(
     inexact: Inexact = False,
     on_trouble: OnTrouble = None,
     device: Device = "auto",
+    threads: Threads = None,
     json_output: Json = False,
     quiet: Quiet = False,
     **options: GanField,
@@ -64,7 +66,7 @@ def run(
     until_good
         Stop training at the epoch whose samples a guide reads as surely as real images.
     """
-    load_torch()
+    load_torch(threads)
     from pocketgan.recipes import gan_recipe
     from pocketgan.verbs.run import run as run_all
 

@@ -15,6 +15,7 @@ from pocketgan.cli.parameters import (
     Quiet,
     Resume,
     TensorBoard,
+    Threads,
     recipe_options,
 )
 from pocketgan.core.signals import load_torch
@@ -31,6 +32,7 @@ def train(
     inexact: Inexact = False,
     on_trouble: OnTrouble = None,
     device: Device = "auto",
+    threads: Threads = None,
     quiet: Quiet = False,
     **options: GanField,
 ) -> None:
@@ -43,7 +45,7 @@ def train(
     until_good
         Stop at the epoch whose samples a guide reads as surely as real images.
     """
-    load_torch()
+    load_torch(threads)
     from pocketgan.verbs.train import train as train_pair
 
     chosen = recipe_options(options, data, until_good)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
+
+from pocketgan.core.threads import bound_spinning
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -71,8 +74,15 @@ def held_back() -> Iterator[Stop]:
             signal.signal(number, before[number])
 
 
-def load_torch() -> None:
-    """Import torch with signals held back: inside this import one would be swallowed, or leave half of numpy."""
+def load_torch(threads: int | None = None) -> None:
+    """Import torch with signals held back: inside this import one would be swallowed, or leave half of numpy.
+
+    Its waiting threads are told to sleep soon; `threads` says how many compute, and torch decides without it.
+    """
+    if "torch" not in sys.modules:
+        bound_spinning()
     with held_back() as stop:
-        importlib.import_module("torch")
+        torch = importlib.import_module("torch")
     stop.obey()
+    if threads is not None:
+        torch.set_num_threads(threads)

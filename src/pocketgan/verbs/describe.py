@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pocketgan.core.devices import find_device
+from pocketgan.core.threads import Neighbours, crowded
 from pocketgan.data.datasets import datasets_rows
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
@@ -24,6 +25,8 @@ from pocketgan.networks.contracts import Shape
 from pocketgan.recipes import Recipe
 from pocketgan.training.loop import STEPS, Batch
 from pocketgan.training.state import new_state
+
+SPEEDS = {"fp32": torch.float32, "bf16": torch.bfloat16}  # that `doctor` measures
 
 
 class Layer(NamedTuple):
@@ -120,7 +123,14 @@ def matmul_speed(dtype: torch.dtype, side: int = 1024, seconds: float = 0.5) -> 
 
 
 def machine_facts() -> dict[str, Any]:
-    """What this machine can do: versions, cores, memory, devices, speed, extras, and which data sets are here."""
+    """What this machine can do: versions, cores, memory, devices, speed, extras, and which data sets are here.
+
+    ``busy_elsewhere`` is how many of the cores other processes keep busy while the speed is measured, and ``advice``
+    what follows from it; both are None where there is nothing to say.
+    """
+    neighbours, threads = Neighbours(), torch.get_num_threads()
+    speeds = {f"{name}_gflops": round(matmul_speed(dtype)) for name, dtype in SPEEDS.items()}
+    busy = neighbours.busy()
     devices = ["cpu", *[name for name in ("cuda", "mps") if _available(name)]]
     return {
         "pocketgan": version("pocketgan"),
@@ -128,13 +138,14 @@ def machine_facts() -> dict[str, Any]:
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
+        "busy_elsewhere": None if busy is None else round(busy, 1),
+        "advice": crowded(threads, neighbours.cores, busy),
         "memory_gb": _memory_gb(),
         "free_disk_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
         "devices": devices,
         "device_auto": find_device("auto").type,
-        "fp32_gflops": round(matmul_speed(torch.float32)),
-        "bf16_gflops": round(matmul_speed(torch.bfloat16)),
+        **speeds,
         "extras": {"tensorboard": importlib.util.find_spec("tensorboard") is not None},
         "data": [f"{row['name']} ({row['state']})" for row in datasets_rows()],
     }
