@@ -15,6 +15,7 @@ from pocketgan.bench.classroom import Classroom, Digits
 from pocketgan.bench.curves import curves, write_curves
 from pocketgan.bench.results import keep, write_results
 from pocketgan.bench.speedrun import speedrun
+from pocketgan.bench.threads import SETTINGS, busy_neighbour, measured, threads, write_threads
 from pocketgan.bench.throughput import drawing, throughput, write_throughput
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import grid, to_floats, to_png
@@ -172,3 +173,35 @@ def test_a_speedrun_trains_and_scores_each_seed_once(small_mnist: Path, monkeypa
     assert speedrun("pocket", [3, 4], out, split="val", display=Display(quiet=True), nimg=256) == entries
     with pytest.raises(UsageError, match="must be test or val"):
         speedrun("pocket", [3], out, split="train", display=Display(quiet=True))
+
+
+def test_threads_are_measured_quiet_and_busy_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    figures = iter(range(100, 1000))
+
+    def made_up(recipe: str, setting: dict[str, str], seconds: float) -> float:
+        asked.append(next(name for name, variables in SETTINGS.items() if variables == setting))
+        return float(next(figures))
+
+    monkeypatch.setattr("pocketgan.bench.threads.measured", made_up)
+    rows = threads(("mlp", "pocket"), 2, 0.1, Display(quiet=True))
+    assert asked == [*SETTINGS] * 8, "two rounds of two recipes, quiet and busy"
+    assert rows[0].quiet == [100.0, 124.0]
+    assert rows[0].busy == [106.0, 130.0]
+    page = write_threads(rows, tmp_path / "threads.md").read_text().splitlines()
+    assert "| `mlp` | none | 112 (100 to 124) | 100% | 118 (106 to 130) | 100% |" in page
+    assert "| `mlp` | OMP_NUM_THREADS=1 | 117 (105 to 129) | 105% | 123 (111 to 135) | 104% |" in page
+    with pytest.raises(UsageError, match="mlpp"):
+        threads(("mlpp",), 1, 0.1, Display(quiet=True))
+
+
+def test_a_measured_process_hears_of_openmp_what_the_setting_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    tell = "import os, sys; print(sum(len(n) for n in os.environ if n.startswith(('GOMP', 'OMP'))), sep='')"
+    monkeypatch.setattr("pocketgan.bench.threads.MEASURE", tell)
+    assert measured("mlp", SETTINGS["OMP_NUM_THREADS=1"], 0.1) == len("OMP_NUM_THREADS")
+
+
+def test_a_measured_process_trains() -> None:
+    with busy_neighbour():
+        assert measured("mlp", SETTINGS["OMP_NUM_THREADS=1"], 0.05) > 0

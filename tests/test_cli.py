@@ -42,6 +42,7 @@ VERBS += [
     "bench keep",
     "bench results",
     "bench throughput",
+    "bench threads",
     "bench curves",
     "bench speedrun",
     "bench known-answers",

@@ -71,10 +71,10 @@ def throughput(names: list[str], display: Display) -> list[Speed]:
     with display.bar("throughput", len(names) * ROUNDS) as bar:
         for place, name in enumerate(names):
             recipe = preset_here(name, nimg=1 << 40)  # a budget that has no end here
-            loops = [_warm(loop(data, recipe).steps) for loop in LOOPS.values()]
+            loops = [warm(loop(data, recipe).steps) for loop in LOOPS.values()]
             turns = []
             for turn in range(ROUNDS):
-                turns.append([_speed(loop) for loop in loops])
+                turns.append([speed(loop) for loop in loops])
                 bar.update(place * ROUNDS + turn + 1, name)
             ratios = [here / classroom for classroom, here in turns]
             here = median(turn[1] for turn in turns)
@@ -139,12 +139,13 @@ def _cold() -> float:
         return time.perf_counter() - began
 
 
-def _warm(loop: Iterator[int]) -> Iterator[int]:
-    _speed(loop, seconds=1.0)
+def warm(loop: Iterator[int]) -> Iterator[int]:
+    """The loop after a second of it."""
+    speed(loop, seconds=1.0)
     return loop
 
 
-def _speed(loop: Iterator[int], seconds: float = TURN_SECONDS) -> float:
+def speed(loop: Iterator[int], seconds: float = TURN_SECONDS) -> float:
     """Images a second over at least so many seconds, from one step's end to another's."""
     first, began = next(loop), time.perf_counter()
     for shown in loop:
@@ -164,7 +165,7 @@ def _memory(kind: str, name: str) -> int | None:
 def _peak(kind: str, name: str) -> int | None:
     keep_freed_memory()
     loop = LOOPS[kind](load_images("mnist"), preset_here(name, nimg=1 << 40)).steps
-    _speed(loop, seconds=2.0)
+    speed(loop, seconds=2.0)
     return peak_memory_mb()
 
 

@@ -1,4 +1,4 @@
-"""`pocketgan bench`: keep, results, throughput, curves, speedrun, known-answers, steering."""
+"""`pocketgan bench`: keep, results, throughput, threads, curves, speedrun, known-answers, steering."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from pocketgan.cli.parameters import Flag, GanField, Quiet, Seed, Whole, listed, recipe_options
 from pocketgan.core.errors import UsageError
 from pocketgan.core.signals import load_torch
 
 Seeds = Annotated[str, Parameter(help="Seeds of the trainings, with commas between.")]
+
+Rounds = Annotated[Whole, Parameter(validator=Number(gte=1))]
+TurnSeconds = Annotated[float, Parameter(validator=Number(gt=0))]
 
 app = App(name="bench", help="Make the published figures.", help_format="plaintext")
 
@@ -76,6 +80,29 @@ def throughput(*recipes: str, out: Path, quiet: Quiet = False) -> None:
     display = Display(quiet)
     rows = measure(list(recipes or GAN_PRESETS), display)
     print(write_throughput(rows, drawing(display), out))
+
+
+@app.command
+def threads(*recipes: str, out: Path, rounds: Rounds = 5, seconds: TurnSeconds = 4.0, quiet: Quiet = False) -> None:
+    """Measure how OpenMP's threads should wait, on this machine as it is and beside a process that keeps a core busy.
+
+    Parameters
+    ----------
+    recipes
+        Presets; mlp, mlp-bn and pocket without any.
+    out
+        The Markdown file; one that is there is replaced.
+    rounds
+        Measurements of each recipe and setting.
+    seconds
+        Of training in each of them.
+    """
+    load_torch()
+    from pocketgan.bench.threads import RECIPES, write_threads
+    from pocketgan.bench.threads import threads as measure
+    from pocketgan.core.terminal import Display
+
+    print(write_threads(measure(recipes or RECIPES, rounds, seconds, Display(quiet)), out))
 
 
 @app.command
