@@ -5,6 +5,9 @@ Tests marked `gpu` run where CUDA is; the others hold the same logic on the CPU.
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -14,7 +17,15 @@ from pocketgan.core.devices import find_device, memory_format, multiplies_bf16, 
 from pocketgan.core.pixels import images_for
 from pocketgan.data.augment import jitter, rotate
 from pocketgan.data.image_set import ImageSet
+from pocketgan.models.judge import Judge
 from pocketgan.networks.contracts import Dropout, channels_last
+from pocketgan.networks.table import build_classifier
+from pocketgan.recipes import GAN_PRESETS, classifier_recipe, gan_recipe
+from pocketgan.training.checkpoint import load_newest, save_checkpoint
+from pocketgan.training.classifiers import train_classifier_steps
+from pocketgan.training.loop import train_steps
+from pocketgan.training.state import TrainState, new_state
+from pocketgan.training.trouble import FiniteCheck
 
 CPU, META, MPS = torch.device("cpu"), torch.device("meta"), torch.device("mps")
 
@@ -141,6 +152,60 @@ def test_a_cuda_device_computes_repeatably_and_a_cpu_is_left_alone(own_settings:
         torch.use_deterministic_algorithms(False)
 
 
+# ---- training, on a device that has shapes and no numbers ------------------------------------------------------------
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """What is read from the meta device. To read otherwise than by `tolist`, or to mix devices, is an error there."""
+    seen: list[torch.Tensor] = []
+    plain = torch.Tensor.tolist
+
+    def tolist(self: torch.Tensor) -> object:
+        if self.device != META:
+            return plain(self)
+        seen.append(self)
+        return [0.5] * self.numel()
+
+    monkeypatch.setattr(torch.Tensor, "tolist", tolist)
+    # torch has no random generator and no fused optimiser for this device
+    monkeypatch.setattr(rng.torch, "Generator", lambda device="cpu", make=torch.Generator: make())
+    for name in ("Adam", "AdamW"):
+        make = getattr(torch.optim, name)
+        monkeypatch.setattr(torch.optim, name, lambda *words, fused, make=make, **options: make(*words, **options))
+    return seen
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("name", GAN_PRESETS)
+def test_a_step_waits_for_the_device_once(
+    name: str, checked: bool, digits: ImageSet, reads: list[torch.Tensor]
+) -> None:
+    steps, batch = 4, 16
+    options = {"nimg": steps * batch, "batch_size": batch, "precision": "fp32", "ema_share": 0.1, "underrepresented": 0}
+    recipe = gan_recipe(name, options)
+    state = new_state(recipe, digits.shape, 10, META)
+    finite = FiniteCheck(state) if checked else None
+    *_, last = train_steps(state, digits, recipe, finite=finite)
+    assert last.finished
+    assert [tensor.numel() for tensor in reads] == [3 if checked else 2] * steps
+    assert last.loss_d == 0.5
+
+
+@pytest.mark.parametrize("name", ["judge", "tstr", "cnn"])
+def test_a_classifiers_step_waits_for_the_device_once(
+    name: str, digits: ImageSet, reads: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: read.append(self) or torch.zeros(self.shape))
+    recipe = classifier_recipe(name, {"epochs": 1, "batch_size": 100})
+    network = channels_last(build_classifier(recipe.architecture, digits.shape, 10, 0).to(META))
+    *_, last = train_classifier_steps(network, digits, recipe, META)
+    assert last.nimg == len(digits)
+    assert len(read) == 10
+    assert not reads
+
+
 # ---- where CUDA is --------------------------------------------------------------------------------------------------
 
 CUDA = torch.device("cuda")
@@ -164,3 +229,61 @@ def test_cuda_augmentation_repeats(digits: ImageSet) -> None:
     first, second = (rotate(images, 30.0, rng.rng(0, "rotation", 0, device=CUDA)) for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, rotate(images, 30.0, rng.rng(0, "rotation", 1, device=CUDA)))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", GAN_PRESETS)
+def test_cuda_trains_bit_for_bit_and_resumes_so(name: str, digits: ImageSet, tmp_path: Path) -> None:
+    recipe = gan_recipe(name, {"nimg": 20 * 32, "batch_size": 32, "precision": "fp32"})
+
+    def fresh() -> TrainState:
+        return new_state(recipe, digits.shape, 10, find_device("cuda"))
+
+    whole, half, resumed = fresh(), fresh(), fresh()
+    list(train_steps(whole, digits, recipe))
+    next(train_steps(half, digits, recipe, lambda state, _: state.nimg == 9 * 32))
+    save_checkpoint(tmp_path, half)
+    load_newest(tmp_path, resumed)
+    assert resumed.nimg == 10 * 32
+    list(train_steps(resumed, digits, recipe))
+    for kept, again in zip(whole.sampler.state_dict().values(), resumed.sampler.state_dict().values(), strict=True):
+        assert torch.equal(kept, again)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", GAN_PRESETS)
+def test_cuda_waits_once_in_a_step(name: str, digits: ImageSet) -> None:
+    recipe = gan_recipe(name, {"nimg": 20 * 32, "batch_size": 32, "precision": "fp32", "underrepresented": 0})
+    state = new_state(recipe, digits.shape, 10, find_device("cuda"))
+    steps = train_steps(state, digits, recipe, lambda *_: True, finite=FiniteCheck(state))
+    for _ in range(10):
+        next(steps)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            next(steps)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert len([warning for warning in told if "synchronizing" in str(warning.message)]) == 1
+
+
+@pytest.mark.gpu
+def test_cuda_classifiers_are_seeded(digits: ImageSet) -> None:
+    recipe = classifier_recipe("judge", {"epochs": 1})
+
+    def trained() -> dict[str, torch.Tensor]:
+        network = build_classifier(recipe.architecture, digits.shape, 10, 0).to(find_device("cuda"))
+        list(train_classifier_steps(channels_last(network), digits, recipe, CUDA))
+        torch.rand(1, device=CUDA)  # what others draw in between has no say
+        return network.state_dict()
+
+    assert all(map(torch.equal, trained().values(), trained().values()))
+
+
+@pytest.mark.gpu
+def test_cuda_features_are_those_of_the_cpu_but_for_rounding(digits: ImageSet) -> None:
+    there, here = (Judge.load(device=name).read(digits.images) for name in ("cuda", "cpu"))
+    assert there.features.device == CPU
+    torch.testing.assert_close(there.features, here.features, rtol=1e-3, atol=1e-3)
+    assert float((there.labels == here.labels).float().mean()) > 0.999

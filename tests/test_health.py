@@ -38,17 +38,15 @@ def test_one_bad_number_in_a_matrix_is_told_in_its_step_or_the_next(
     """As a fault of memory would make it, in recipes without a moving average."""
     recipe = gan_recipe(name, {"nimg": 6 * BATCH, "batch_size": BATCH, "ema_share": 0.0})
     state = new_state(recipe, digits.shape, 10, torch.device("cpu"))
-    check = FiniteCheck(state)
     matrices = [value for value in getattr(state, f"optimizer_{player}").param_groups[0]["params"] if value.ndim > 1]
 
     def after_step(state: TrainState, losses: list[float]) -> bool:
-        check.after_step(losses)
         if state.nimg == BATCH:  # the next step's gradient meets it
             matrices[-1].register_hook(lambda gradient: soak_health._set(gradient.clone(), 3, float("nan")))
         return False
 
     with pytest.raises(TroubleError, match=f"at nimg {(2 + late) * BATCH} a number stopped being finite"):
-        for _ in train_steps(state, digits, recipe, after_step):
+        for _ in train_steps(state, digits, recipe, after_step, finite=FiniteCheck(state)):
             pass
 
 

@@ -51,7 +51,7 @@ def test_images_that_are_never_made_are_found(precision: str, digits: ImageSet) 
     recipe = a_recipe(precision=precision)
     state = state_of(recipe)
     state.ema = Repeater(digits.images[:850], digits.labels[:850])
-    rows = underrepresented.diagnose(state, digits, digits.labels, recipe)
+    rows = underrepresented.diagnose(state, digits.images, digits.labels, recipe)
     assert rows.dtype == torch.int64
     assert len(rows) == len(set(rows.tolist())) == 100
     assert (rows >= 850).float().mean() >= 0.95
@@ -65,7 +65,7 @@ def test_the_score_is_the_excess_over_the_nearest_other_image(
     embed = torch.nn.functional.normalize
     monkeypatch.setattr(underrepresented, "ROWS", 7)
     with torch.no_grad():
-        scores = underrepresented._scores(state, digits, digits.labels, recipe)
+        scores = underrepresented._scores(state, digits.images, digits.labels, recipe)
     sevens = (digits.labels == 7).nonzero().squeeze(1)
     real = digits.images[sevens].float() / 127.5 - 1
     random, latents = rng(recipe.seed, "diagnosis", 0), {}
@@ -88,7 +88,7 @@ def test_a_large_group_is_compared_with_a_part_of_itself(digits: ImageSet, monke
     state = state_of(recipe)
     state.ema = Repeater(digits.images[:850], digits.labels[:850])
     monkeypatch.setattr(underrepresented, "COMPARED", 60)
-    rows = underrepresented.diagnose(state, digits, digits.labels, recipe)
+    rows = underrepresented.diagnose(state, digits.images, digits.labels, recipe)
     assert len(set(rows.tolist())) == 100
     assert (rows >= 850).float().mean() > 0.15  # their share, if nothing could be seen
 
@@ -97,7 +97,7 @@ def test_an_image_alone_in_its_class_has_no_score(digits: ImageSet) -> None:
     recipe = a_recipe()
     first = torch.tensor([int((digits.labels == label).nonzero()[0]) for label in range(10)])
     few = digits.rows(first)
-    assert len(underrepresented.diagnose(state_of(recipe), few, few.labels, recipe)) == 0
+    assert len(underrepresented.diagnose(state_of(recipe), few.images, few.labels, recipe)) == 0
 
 
 @pytest.mark.parametrize("name", ["mlp-bn", "dcgan-rotate", "pocket"])
@@ -106,7 +106,9 @@ def test_a_diagnosis_changes_nothing_but_the_rows(name: str, digits: ImageSet) -
     state = state_of(recipe)
     networks = (state.generator, state.discriminator)
     before = [{key: value.clone() for key, value in network.state_dict().items()} for network in networks]
-    underrepresented.diagnose(state, digits, loop.groups_of(recipe, digits, state.generator, state.sampler), recipe)
+    underrepresented.diagnose(
+        state, digits.images, loop.groups_of(recipe, digits, state.generator, state.sampler), recipe
+    )
     for network, kept in zip(networks, before, strict=True):
         assert network.training
         assert all(torch.equal(value, kept[key]) for key, value in network.state_dict().items())
@@ -117,7 +119,7 @@ def test_pairs_without_classes_have_their_images_diagnosed_too(name: str, digits
     recipe = gan_recipe(name, {"underrepresented": 0.25, "nimg": 100, "precision": "fp32"})
     state = state_of(recipe)
     groups = loop.groups_of(recipe, digits, state.generator, state.sampler)
-    assert len(underrepresented.diagnose(state, digits, groups, recipe)) == 100
+    assert len(underrepresented.diagnose(state, digits.images, groups, recipe)) == 100
 
 
 def test_a_share_of_each_batch_comes_from_them(digits: ImageSet) -> None:

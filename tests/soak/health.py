@@ -44,8 +44,7 @@ def not_finite(count: int, seed: int = 0) -> Count:
         told: Trouble | None = None
         with _planted(state, place, at, chance):
             try:
-                check = FiniteCheck(state)
-                for _ in train_steps(state, data, recipe, lambda _, losses: check.after_step(losses) or False):  # noqa: B023
+                for _ in train_steps(state, data, recipe, finite=FiniteCheck(state)):
                     pass
             except TroubleError as error:
                 told = error.trouble

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pocketgan.core.devices import sent
 from pocketgan.core.pixels import images_for
 from pocketgan.core.rng import rng, seeded
 from pocketgan.data.augment import jitter
@@ -34,8 +35,12 @@ class Progress(NamedTuple):
 def train_classifier_steps(
     network: nn.Module, data: ImageSet, recipe: ClassifierRecipe, device: torch.device
 ) -> Iterator[Progress]:
-    """Train `network` in place for the recipe's epochs, yielding every `TICK_STEPS` steps and at each epoch's end."""
+    """Train `network` in place for the recipe's epochs, yielding every `TICK_STEPS` steps and at each epoch's end.
+
+    The images lie whole on the device, as bytes, and a step waits for the device once.
+    """
     assert data.labels is not None, "a classifier needs labels"
+    images, classes = data.images.to(device), data.labels.to(device)
     full, rest = divmod(len(data), recipe.batch_size)
     steps = full if recipe.drop_last and full else full + (rest > 0)
     optimizer = torch.optim.AdamW(
@@ -53,10 +58,10 @@ def train_classifier_steps(
         if recipe.drop_last:
             nimg = (epoch - 1) * len(data)
         for step in range(1, steps + 1):
-            rows = stream.rows(nimg)
-            labels = data.labels[rows].to(device)
+            rows = sent(stream.rows(nimg), device)
+            labels = classes[rows]
             with seeded(recipe.seed, "dropout", nimg) if drops else nullcontext():
-                logits = network(images_for(_learned_from(data.images[rows], recipe, nimg), device))
+                logits = network(images_for(_learned_from(images[rows], recipe, nimg), device))
             loss = F.cross_entropy(logits, labels)
             optimizer.zero_grad()
             loss.backward()
@@ -75,5 +80,5 @@ def _learned_from(images: Tensor, recipe: ClassifierRecipe, nimg: int) -> Tensor
     """A batch as the recipe wants it learned from, changed at random or as it is."""
     if not (recipe.rotate or recipe.scale or recipe.shift):
         return images
-    random = rng(recipe.seed, "jitter", nimg)
+    random = rng(recipe.seed, "jitter", nimg, device=images.device)
     return jitter(images, recipe.rotate, recipe.scale, recipe.shift, random)

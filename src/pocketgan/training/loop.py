@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pocketgan.core.devices import memory_format, sent
 from pocketgan.core.pixels import to_floats
 from pocketgan.core.rng import rng, seeded
 from pocketgan.core.schedules import ema_beta, rate_factor
@@ -24,6 +25,7 @@ from pocketgan.recipes import Recipe
 from pocketgan.recipes.sections import ObjectiveConfig
 from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState, update_ema
+from pocketgan.training.trouble import FiniteCheck
 from pocketgan.training.underrepresented import diagnose, diagnosis_due
 
 TICK_STEPS = 50  # steps between two milestones inside an epoch
@@ -147,10 +149,12 @@ def train_steps(
     recipe: Recipe,
     after_step: Callable[[TrainState, list[float]], bool] | None = None,
     clusters_of: Recipe | None = None,
+    finite: FiniteCheck | None = None,
 ) -> Iterator[Milestone]:
     """Train from `state.nimg` to the end of the budget, yielding every `TICK_STEPS` steps and at each epoch's end.
 
-    What happens between two milestones is a function of the recipe, the data and `state` alone.
+    What happens between two milestones is a function of the recipe, the data and `state` alone. The images lie whole on
+    the state's device, as bytes, and a step waits for the device once: to read its losses.
 
     Parameters
     ----------
@@ -165,6 +169,9 @@ def train_steps(
         step made. It may raise, and where it says True a milestone is yielded after this step too.
     clusters_of
         Whose seed finds the clusters of a pair that learns with them, where another seed than the recipe's began.
+    finite
+        Of this state. It looks at each step before the moving average takes what the step made, and raises
+        `TroubleError` where a number is not finite.
     """
     total = recipe.schedule.total_nimg(len(data))
     stream = BatchStream(len(data), recipe.schedule.batch_size, recipe.seed)
@@ -173,19 +180,20 @@ def train_steps(
     beta = ema_beta(size, recipe.schedule.ema_share * total) if state.ema is not None else 0.0
     bf16 = recipe.optimizer.precision == "bf16"
     groups = groups_of(clusters_of or recipe, data, state.generator, state.sampler)
+    images, told = data.images.to(state.device), None if groups is None else groups.to(state.device)
     state.generator.train()
     state.discriminator.train()
     while state.nimg < total:
         if recipe.data.underrepresented and diagnosis_due(state.nimg, len(data), size):
-            state.underrepresented = diagnose(state, data, groups, recipe)
-        batch = _next_batch(state, data, groups, recipe, stream)
+            state.underrepresented = diagnose(state, images, groups, recipe)
+        batch = _next_batch(state, images, told, recipe, stream)
         factor = rate_factor(state.nimg, total, recipe.schedule.lr_hold)
         state.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
         state.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
         drops = seeded(recipe.seed, "dropout", state.nimg) if state.drops else nullcontext()
-        with drops, torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
-            loss_d, loss_g = step(state, batch, recipe.objective)
-        losses = torch.stack([loss_d, loss_g]).tolist()
+        with drops, torch.autocast(state.device.type, torch.bfloat16) if bf16 else nullcontext():
+            both = torch.stack(step(state, batch, recipe.objective))
+        losses = both.tolist() if finite is None else finite.read(both)
         asked = after_step is not None and after_step(state, losses)
         update_ema(state, beta)
         if recipe.objective.r1_target:
@@ -205,24 +213,26 @@ def train_steps(
             yield Milestone(state.nimg, epoch, ended or finished, mean_d, mean_g, finished, r1)
 
 
-def _next_batch(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe, stream: BatchStream) -> Batch:
+def _next_batch(state: TrainState, images: Tensor, told: Tensor | None, recipe: Recipe, stream: BatchStream) -> Batch:
+    """The batch at `state.nimg` from all images and what the pair is told of each, both on the state's device."""
     rows = stream.rows(state.nimg)
     if len(state.underrepresented):
         again = round(recipe.data.underrepresented * len(rows))
         random = rng(recipe.seed, "underrepresented", state.nimg)
-        chosen = torch.randint(len(state.underrepresented), (again,), generator=random)
-        rows = torch.cat([rows[again:], state.underrepresented[chosen]])
-    images = data.images[rows]
+        drawn = torch.randint(len(state.underrepresented), (again,), generator=random)
+        rows = torch.cat([rows[again:], state.underrepresented[drawn]])
+    rows = sent(rows, state.device)
+    chosen = images[rows]
     if recipe.data.rotate:
-        images = rotate(images, recipe.data.rotate, rng(recipe.seed, "rotation", state.nimg))
-    real = to_floats(images.to(state.device), pair_of(recipe.model.architecture).pixels)
+        chosen = rotate(chosen, recipe.data.rotate, rng(recipe.seed, "rotation", state.nimg, device=state.device))
+    real = to_floats(chosen, pair_of(recipe.model.architecture).pixels)
     if state.convolutional:
-        real = real.contiguous(memory_format=torch.channels_last)
-    labels = None if groups is None else groups[rows].to(state.device)
+        real = real.contiguous(memory_format=memory_format(state.device))
+    labels = None if told is None else told[rows]
 
     def draw(purpose: str) -> Tensor:
         random = rng(recipe.seed, purpose, state.nimg)
-        return torch.randn(len(rows), recipe.model.latent_dim, generator=random).to(state.device)
+        return sent(torch.randn(len(rows), recipe.model.latent_dim, generator=random), state.device)
 
     latents = draw("training latents")
     fresh = recipe.objective.fresh_latents and recipe.objective.updates == "alternating"

@@ -121,11 +121,10 @@ class Training:
         self.finite = FiniteCheck(self.state)
 
         def after_step(state: TrainState, losses: list[float]) -> bool:
-            self.finite.after_step(losses)
             return stop.came is not None or self._save_is_due()
 
         recipe = after_rollbacks(self.recipe, self._rollbacks())
-        steps = train_steps(self.state, self.data, recipe, after_step, clusters_of=self.recipe)
+        steps = train_steps(self.state, self.data, recipe, after_step, clusters_of=self.recipe, finite=self.finite)
         with self.display.bar(f"training {self.recipe.name}", total) as bar:
             for milestone, spent in timed(steps):
                 self.state.seconds += spent

@@ -64,24 +64,31 @@ class FiniteCheck:
     def __init__(self, state: TrainState) -> None:
         self.state = state
         networks = (state.discriminator, state.generator)
-        self.all_read = state.ema is not None or state.convolutional
-        if self.all_read:
-            self.read = [tensor.detach() for network in networks for tensor in _floating(network)]
+        self.all_watched = state.ema is not None or state.convolutional
+        if self.all_watched:
+            self.watched = [tensor.detach() for network in networks for tensor in _floating(network)]
         else:
-            self.read = [value.detach() for network in networks for value in network.parameters() if value.ndim == 1]
+            self.watched = [value.detach() for network in networks for value in network.parameters() if value.ndim == 1]
 
-    def after_step(self, losses: list[float]) -> None:
-        """Read the losses of both players (discriminator, generator) and what a step may have spoilt.
+    def read(self, losses: Tensor) -> list[float]:
+        """The losses of both players ``[2]`` (discriminator, generator), read with what a step may have spoilt.
+
+        All of it comes from the device in one transfer.
 
         Raises
         ------
         TroubleError
             Something is not finite.
         """
-        # of short tensors the calls are the cost, so they are read in one
-        finite = _finite(self.read) if self.all_read else math.isfinite(torch.cat(self.read).sum().item())
-        if not math.isfinite(sum(losses)) or not finite:
-            self._tell(losses)
+        if self.all_watched:
+            watched = [tensor.sum() for tensor in self.watched]
+        else:
+            watched = [torch.cat(self.watched)] if self.watched else []  # of short tensors the calls are the cost
+        total = torch.stack(watched).sum() if watched else losses.new_zeros(())
+        *numbers, spoilt = torch.cat([losses, total.unsqueeze(0)]).tolist()
+        if not math.isfinite(sum(numbers)) or not math.isfinite(spoilt):
+            self._tell(numbers)
+        return numbers
 
     def everything(self) -> None:
         """Read all weights, buffers, gradients and optimisers' moments, and the average's weights.

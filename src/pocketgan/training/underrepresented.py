@@ -6,13 +6,15 @@ who weigh images by the mean and variance of the discriminator's logits; here th
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pocketgan.core.devices import memory_format, sent
 from pocketgan.core.pixels import to_floats
 from pocketgan.core.rng import rng
-from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.table import pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.state import TrainState
@@ -34,7 +36,7 @@ def diagnosis_due(nimg: int, count: int, batch: int) -> bool:
     return nimg > 0 and nimg // period > (nimg - batch) // period
 
 
-def diagnose(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe) -> Tensor:
+def diagnose(state: TrainState, images: Tensor, groups: Tensor | None, recipe: Recipe) -> Tensor:
     """Rows of the tenth of the images that fakes come least near to: int64 ``[k]``, none where nothing can be said.
 
     One fake is made for each image, of its group (class or cluster; all are one where there are none). Images and fakes
@@ -43,32 +45,34 @@ def diagnose(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: R
     not win for that alone. Of a group of more than `COMPARED` so many stand for all; an image alone in its group has
     no score.
 
-    A function of the state, the images and the recipe's seed. Under bf16 autocast distances are known to about 0.01,
+    The images, uint8 ``[N, C, H, W]``, may lie on any device; their groups, int64 ``[N]``, lie on the CPU. The rows are
+    a function of the state, the images and the recipe's seed. Under bf16 autocast distances are known to about 0.01,
     where the worst images score above 0.1.
     """
     bf16 = recipe.optimizer.precision == "bf16"
-    with torch.no_grad(), torch.autocast(state.device.type, torch.bfloat16, enabled=bf16):
-        scores = _scores(state, data, groups, recipe)
-    worst = scores.topk(max(1, round(WORST * len(data))))
+    with torch.no_grad(), torch.autocast(state.device.type, torch.bfloat16) if bf16 else nullcontext():
+        scores = _scores(state, images, groups, recipe)
+    worst = scores.topk(max(1, round(WORST * len(images))))
     return worst.indices[worst.values > -torch.inf]
 
 
-def _scores(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Recipe) -> Tensor:
-    every = torch.zeros(len(data), dtype=torch.int64) if groups is None else groups
+def _scores(state: TrainState, every_image: Tensor, groups: Tensor | None, recipe: Recipe) -> Tensor:
+    every = torch.zeros(len(every_image), dtype=torch.int64) if groups is None else groups
     random = rng(recipe.seed, "diagnosis", state.nimg)
-    pixels, scores = pair_of(recipe.model.architecture).pixels, torch.full([len(data)], -torch.inf)
+    pixels, scores = pair_of(recipe.model.architecture).pixels, torch.full([len(every_image)], -torch.inf)
     sampler = state.sampler.eval()
     state.discriminator.eval()
 
     def features(images: Tensor, labels: Tensor | None) -> Tensor:
-        images = images.contiguous(memory_format=torch.channels_last) if state.convolutional else images
+        if state.convolutional:
+            images = images.contiguous(memory_format=memory_format(state.device))
         return F.normalize(state.discriminator(images, labels).features.float(), dim=1)
 
     def real(rows: Tensor) -> Tensor:
-        return features(to_floats(data.images[rows].to(state.device), pixels), _labels(groups, rows, state))
+        return features(to_floats(sent(every_image[rows], state.device), pixels), _labels(groups, rows, state))
 
     def fake(rows: Tensor) -> Tensor:
-        latents = torch.randn(len(rows), recipe.model.latent_dim, generator=random).to(state.device)
+        latents = sent(torch.randn(len(rows), recipe.model.latent_dim, generator=random), state.device)
         labels = _labels(groups, rows, state)
         return features(sampler(latents, labels), labels)
 
@@ -91,7 +95,7 @@ def _scores(state: TrainState, data: ImageSet, groups: Tensor | None, recipe: Re
 
 
 def _labels(groups: Tensor | None, rows: Tensor, state: TrainState) -> Tensor | None:
-    return None if groups is None else groups[rows].to(state.device)
+    return None if groups is None else sent(groups[rows], state.device)
 
 
 def _distance(cosines: Tensor) -> Tensor:

@@ -198,7 +198,7 @@ def _decided(recipe: Recipe, data: ImageSet, device: torch.device) -> Recipe:
     seconds_each = (time.perf_counter() - began) / (last.nimg - first.nimg)
     if recipe.data.underrepresented:
         began = time.perf_counter()
-        diagnose(state, data, groups_of(trial, data), trial)
+        diagnose(state, data.images, groups_of(trial, data), trial)
         period = diagnosis_period(len(data), recipe.schedule.batch_size)
         seconds_each += (time.perf_counter() - began) / period
     nimg = max(recipe.schedule.batch_size, round(recipe.schedule.minutes * 60 / seconds_each))
