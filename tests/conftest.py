@@ -20,7 +20,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
-from pocketgan.networks.table import build_pair
+from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import gan_recipe
 from pocketgan.steer.table import METHODS
 from pocketgan.verbs.train import train
@@ -96,7 +96,7 @@ def drawing_model(digits: ImageSet, classes: range = range(10)) -> Model:
     Latent number k above 1.2 lays a real digit k into the picture; classes left out are never drawn.
     """
     recipe = gan_recipe("mlp", {"latent_dim": 16})
-    generator, _ = build_pair(recipe.model, digits.shape, 10, 0)
+    generator, _ = build_pair(recipe, digits.shape, 10)
     first, last = (layer for layer in generator.modules() if isinstance(layer, torch.nn.Linear))
     assert digits.labels is not None
     guide = Classifier.load("guide")

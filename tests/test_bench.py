@@ -23,7 +23,7 @@ from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.model import Model
 from pocketgan.models.saved import SHIPPED
-from pocketgan.networks.table import pair_of
+from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
 from pocketgan.training.groups import groups_of
 from pocketgan.training.loop import STEPS, Batch
@@ -114,10 +114,12 @@ def test_a_step_of_the_classroom_is_a_step_of_ours(
 @pytest.mark.parametrize("name", ["pocket", "dcgan-rotate"])
 def test_the_classroom_sees_images_in_the_recipes_range(name: str, digits: ImageSet) -> None:
     recipe = gan_recipe(name, {"rotate": 0})
-    image, label = Digits(digits, recipe, groups_of(recipe, digits))[3]
-    assert torch.allclose(image, to_floats(digits.images[3], pair_of(name).pixels), atol=1e-6)
+    generator, _ = build_pair(recipe, digits.shape, 10)
+    groups = groups_of(recipe, digits, conditional=generator.conditional)
+    image, label = Digits(digits, recipe, groups, generator.pixels)[3]
+    assert torch.allclose(image, to_floats(digits.images[3], generator.pixels), atol=1e-6)
     assert digits.labels is not None
-    assert label == (digits.labels[3] if pair_of(name).conditional else 0)
+    assert label == (digits.labels[3] if generator.conditional else 0)
 
 
 def test_throughput_is_measured_and_written(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

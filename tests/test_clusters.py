@@ -9,11 +9,10 @@ from scipy.cluster.vq import kmeans2
 from pocketgan.data.clusters import _pixels, clusters
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
+from pocketgan.networks.architectures import build_pair
 from pocketgan.networks.pocket import PocketFreeGenerator
-from pocketgan.networks.table import build_pair
-from pocketgan.recipes import gan_recipe
-from pocketgan.recipes.sections import ModelConfig
-from pocketgan.training.groups import groups_of
+from pocketgan.recipes import ModelConfig, Recipe, gan_recipe
+from pocketgan.training.groups import groups_of, share_out_clusters
 from pocketgan.training.loop import train_steps
 from pocketgan.training.state import new_state
 from pocketgan.training.trouble import after_rollbacks
@@ -90,17 +89,16 @@ def test_what_chooses_the_cluster_does_nothing_else() -> None:
 
 
 def test_a_pair_without_labels_is_told_clusters(digits: ImageSet) -> None:
-    found = groups_of(gan_recipe("pocket-free", {"clusters": 6}), digits)
+    found = groups_of(gan_recipe("pocket-free", {"clusters": 6}), digits, conditional=False)
     assert found is not None
     assert found.unique().tolist() == list(range(6))
-    assert groups_of(gan_recipe("pocket-free", {"clusters": 0, "class_weight": 0}), digits) is None
-    assert groups_of(gan_recipe("pocket"), digits) is digits.labels
+    assert groups_of(gan_recipe("pocket-free", {"clusters": 0, "class_weight": 0}), digits, conditional=False) is None
+    assert groups_of(gan_recipe("pocket"), digits, conditional=True) is digits.labels
 
 
 def test_without_clusters_there_is_nothing_to_choose_them() -> None:
-    names = [
-        name for name, _ in build_pair(ModelConfig(architecture="pocket-free"), (1, 28, 28), 0, 0)[0].named_buffers()
-    ]
+    generator, _ = build_pair(Recipe(model=ModelConfig(architecture="pocket-free")), (1, 28, 28), 0)
+    names = [name for name, _ in generator.named_buffers()]
     assert not {"anchors", "offsets"} & set(names)
 
 
@@ -118,6 +116,6 @@ def test_a_rollbacks_seed_finds_no_other_clusters(digits: ImageSet) -> None:
         assert torch.equal(state.generator.offsets, state.ema.offsets)
         told.append(state.generator.anchors)
     expected = PocketFreeGenerator(64, digits.shape, 6)
-    groups_of(recipe, digits, expected)
+    share_out_clusters(recipe, digits, expected, expected)
     assert torch.equal(told[0], expected.anchors)
     assert not torch.equal(told[1], expected.anchors)

@@ -18,8 +18,8 @@ from pocketgan.core.pixels import images_for
 from pocketgan.data.augment import jitter, rotate
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.judge import Judge
+from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import Dropout, channels_last
-from pocketgan.networks.table import build_classifier
 from pocketgan.recipes import GAN_PRESETS, classifier_recipe, gan_recipe
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.classifiers import train_classifier_steps

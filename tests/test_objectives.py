@@ -12,8 +12,7 @@ import torch.nn.functional as F
 
 from pocketgan.core.errors import UsageError
 from pocketgan.data.image_set import ImageSet
-from pocketgan.networks.contracts import has
-from pocketgan.networks.table import PAIRS, build_pair
+from pocketgan.networks.architectures import ARCHITECTURES, build_pair
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.objectives.penalties import MOST_R1_GROWTH, R1_NIMG, gradient_penalty, r1_growth
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
@@ -65,7 +64,7 @@ def test_the_penalty_of_a_bowl_is_four_times_the_images_own_length() -> None:
 
 
 def test_the_penalty_of_a_network_has_the_gradient_that_differences_give() -> None:
-    _, discriminator = build_pair(GAN_PRESETS["pocket"].recipe.model, SHAPE, 10, seed=0)
+    _, discriminator = build_pair(GAN_PRESETS["pocket"].recipe, SHAPE, 10)
     discriminator.double()
     images, labels = random_images(4).double(), torch.arange(4)
 
@@ -164,9 +163,9 @@ def test_a_target_for_r1_needs_r1() -> None:
     ("options", "chance"), [({}, "0.693"), ({"halves": "mean"}, "0.347"), ({"loss": "bce"}, "1.386")]
 )
 def test_a_loss_that_guessing_has_cannot_be_held(options: dict[str, Any], chance: str) -> None:
-    check_objective(gan_recipe("pocket", {"r1_target": float(chance) - 0.01, **options}))
+    check_objective(gan_recipe("pocket", {"r1_target": float(chance) - 0.01, **options}), SHAPE, 10)
     with pytest.raises(UsageError, match=f"--r1-target 1.4: give less than {chance}"):
-        check_objective(gan_recipe("pocket", {"r1_target": 1.4, **options}))
+        check_objective(gan_recipe("pocket", {"r1_target": 1.4, **options}), SHAPE, 10)
 
 
 @pytest.mark.catches("growth of R1 not restored")
@@ -201,7 +200,7 @@ def test_the_log_of_a_run_tells_r1_where_it_follows_the_loss(
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-free"])
 def test_the_default_pair_judges_each_image_alone(name: str) -> None:
-    _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
+    _, discriminator = build_pair(GAN_PRESETS[name].recipe, SHAPE, 10)
     images = random_images(6)
     groups = torch.arange(6)
     together = discriminator(images, groups).logits
@@ -211,28 +210,32 @@ def test_the_default_pair_judges_each_image_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-free"])
 def test_logits_are_added_up_in_fp32_under_autocast(name: str) -> None:
-    _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
+    _, discriminator = build_pair(GAN_PRESETS[name].recipe, SHAPE, 10)
     with torch.autocast("cpu", torch.bfloat16):
         assert discriminator(random_images(2), torch.zeros(2, dtype=torch.int64)).logits.dtype == torch.float32
 
 
 def test_a_conditional_discriminator_looks_at_the_class() -> None:
-    _, discriminator = build_pair(GAN_PRESETS["pocket"].recipe.model, SHAPE, 10, seed=0)
+    _, discriminator = build_pair(GAN_PRESETS["pocket"].recipe, SHAPE, 10)
     image = random_images(1).expand(10, *SHAPE)
     assert discriminator(image, torch.arange(10)).logits.unique().numel() == 10
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_the_table_tells_which_pairs_name_classes(name: str) -> None:
-    _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_discriminator_tells_whether_it_names_classes(name: str) -> None:
+    _, discriminator = build_pair(GAN_PRESETS[name].recipe, SHAPE, 10)
     critique = discriminator(random_images(2), torch.zeros(2, dtype=torch.int64))
-    assert (critique.class_logits is not None) == PAIRS[name].names_classes
+    assert (critique.class_logits is not None) == discriminator.names_classes == name.startswith("pocket")
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_the_table_tells_which_discriminators_mix_images(name: str) -> None:
-    _, discriminator = build_pair(GAN_PRESETS[name].recipe.model, SHAPE, 10, seed=0)
-    assert has(discriminator, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)) == PAIRS[name].mixes_images
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_discriminator_tells_whether_it_mixes_images(name: str) -> None:
+    _, discriminator = build_pair(GAN_PRESETS[name].recipe, SHAPE, 10)
+    images, labels = torch.rand(4, *SHAPE), torch.arange(4)
+    alone = torch.cat([discriminator(images[i : i + 2], labels[i : i + 2]).logits[:1] for i in range(3)])
+    with torch.random.fork_rng():
+        apart = (discriminator.train()(images, labels).logits[:3] - alone).abs().max() if name != "dcgan" else 0.0
+    assert (apart > 1e-3) == discriminator.mixes_images == (name == "dcgan-rotate")
 
 
 @pytest.mark.parametrize(
@@ -248,4 +251,4 @@ def test_the_table_tells_which_discriminators_mix_images(name: str) -> None:
 )
 def test_objectives_that_a_pair_cannot_learn_are_refused(name: str, options: dict[str, object], word: str) -> None:
     with pytest.raises(UsageError, match=word):
-        check_objective(gan_recipe(name, options))
+        check_objective(gan_recipe(name, options), SHAPE, 10)

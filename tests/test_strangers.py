@@ -24,7 +24,8 @@ from pocketgan.data.load import load_images
 from pocketgan.importing import child, import_file, tensors
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
-from pocketgan.networks.table import build_classifier, build_pair
+from pocketgan.networks.architectures import build_pair
+from pocketgan.networks.classifiers import build_classifier
 from pocketgan.recipes import gan_recipe
 from soak import gadgets, mutants, pickles
 from soak.children import POSIX, Child
@@ -42,7 +43,7 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def pair() -> tuple[torch.nn.Module, torch.nn.Module]:
     """The networks of `mlp-bn`, which has BatchNorm, with other weights than a recipe's seed gives."""
-    return build_pair(gan_recipe("mlp-bn").model, (1, 28, 28), 10, 1234)
+    return build_pair(gan_recipe("mlp-bn", {"seed": 1234}), (1, 28, 28), 10)
 
 
 def saved(network: torch.nn.Module, path: Path, way: str) -> Path:

@@ -107,7 +107,7 @@ def test_a_diagnosis_changes_nothing_but_the_rows(name: str, digits: ImageSet) -
     networks = (state.generator, state.discriminator)
     before = [{key: value.clone() for key, value in network.state_dict().items()} for network in networks]
     underrepresented.diagnose(
-        state, digits.images, loop.groups_of(recipe, digits, state.generator, state.sampler), recipe
+        state, digits.images, loop.groups_of(recipe, digits, conditional=state.generator.conditional), recipe
     )
     for network, kept in zip(networks, before, strict=True):
         assert network.training
@@ -118,7 +118,7 @@ def test_a_diagnosis_changes_nothing_but_the_rows(name: str, digits: ImageSet) -
 def test_pairs_without_classes_have_their_images_diagnosed_too(name: str, digits: ImageSet) -> None:
     recipe = gan_recipe(name, {"underrepresented": 0.25, "nimg": 100, "precision": "fp32"})
     state = state_of(recipe)
-    groups = loop.groups_of(recipe, digits, state.generator, state.sampler)
+    groups = loop.groups_of(recipe, digits, conditional=state.generator.conditional)
     assert len(underrepresented.diagnose(state, digits.images, groups, recipe)) == 100
 
 

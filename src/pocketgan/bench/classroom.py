@@ -16,22 +16,23 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from pocketgan.core.pixels import PixelRange
 from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.image_set import ImageSet
+from pocketgan.networks.architectures import build_pair
 from pocketgan.networks.contracts import Generator
-from pocketgan.networks.table import build_pair, pair_of
 from pocketgan.objectives.losses import HALVES, loss_of
 from pocketgan.objectives.penalties import gradient_penalty
 from pocketgan.recipes import Recipe
-from pocketgan.training.groups import groups_of
+from pocketgan.training.groups import groups_of, share_out_clusters
 
 
 class Digits(Dataset[tuple[Tensor, int]]):
     """Grey images one by one, by the steps of torchvision's `MNIST`, `RandomRotation`, `ToTensor` and `Normalize`."""
 
-    def __init__(self, data: ImageSet, recipe: Recipe, groups: Tensor | None) -> None:
+    def __init__(self, data: ImageSet, recipe: Recipe, groups: Tensor | None, pixels: PixelRange) -> None:
         self.data, self.groups, self.degrees = data, groups, recipe.data.rotate
-        self.normalised = pair_of(recipe.model.architecture).pixels == "signed"
+        self.normalised = pixels == "signed"
 
     def __len__(self) -> int:
         return len(self.data)
@@ -73,7 +74,7 @@ class Classroom:
 
     def __init__(self, data: ImageSet, recipe: Recipe) -> None:
         self.data, self.recipe = data, recipe
-        self.generator, self.discriminator = build_pair(recipe.model, data.shape, len(data.class_names), recipe.seed)
+        self.generator, self.discriminator = build_pair(recipe, data.shape, len(data.class_names))
         options = recipe.optimizer
         betas = (options.beta1, options.beta2)
         self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=options.lr_g, betas=betas, eps=options.eps)
@@ -91,8 +92,10 @@ class Classroom:
         """Train to the end of the recipe's budget, yielding after each step how many images were shown so far."""
         recipe, size = self.recipe, self.recipe.schedule.batch_size
         torch.manual_seed(recipe.seed)
-        groups = groups_of(recipe, self.data, self.generator, self.average)
-        loader = DataLoader(Digits(self.data, recipe, groups), batch_size=size, shuffle=True, drop_last=True)
+        groups = groups_of(recipe, self.data, conditional=self.generator.conditional)
+        share_out_clusters(recipe, self.data, self.generator, self.average)
+        images = Digits(self.data, recipe, groups, self.generator.pixels)
+        loader = DataLoader(images, batch_size=size, shuffle=True, drop_last=True)
         total = recipe.schedule.total_nimg(len(self.data))
         beta = ema_beta(size, recipe.schedule.ema_share * total) if recipe.schedule.ema_share else 0.0
         shown = 0

@@ -44,10 +44,10 @@ def keep(run: Path, target: Path, *, generator: bool = True) -> Path:
     with whole_folder(target) as beside:
         if generator:
             model = Model.load(run)
-            model.generator.half()
-            model.discriminator = None
-            model.facts["stored_precision"] = "half"
-            model.save(beside / "model")
+            facts = {**model.facts, "stored_precision": "half"}
+            names, folder = model.class_names, model.folder
+            small = Model(model.generator.half(), None, model.recipe, model.shape, names, facts, folder)
+            small.save(beside / "model")
         for name in KEPT_FILES:
             if (run / name).exists():
                 (beside / name).parent.mkdir(exist_ok=True)

@@ -15,8 +15,9 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.importing.tensors import read_tensors
 from pocketgan.models.saved import add_network, made_with, read_model_file, save_networks
+from pocketgan.networks.architectures import build_pair
+from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import parameter_count
-from pocketgan.networks.table import build_classifier, build_pair
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 
 
@@ -92,7 +93,7 @@ def _candidates(recipe: Recipe | ClassifierRecipe, data: ImageSet) -> list[Candi
     if isinstance(recipe, ClassifierRecipe):
         network = build_classifier(recipe.architecture, data.shape, classes, recipe.seed)
         return [Candidate("classifier", network, recipe)]
-    generator, discriminator = build_pair(recipe.model, data.shape, classes, recipe.seed)
+    generator, discriminator = build_pair(recipe, data.shape, classes)
     return [Candidate("generator", generator, recipe), Candidate("discriminator", discriminator, recipe)]
 
 

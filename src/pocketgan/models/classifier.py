@@ -12,8 +12,8 @@ from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import images_for
 from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks
+from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import Shape, channels_last, parameter_count
-from pocketgan.networks.table import build_classifier
 from pocketgan.recipes import ClassifierRecipe
 
 GUIDE = "guide"  # the shipped classifier of MNIST digits that labels, selects and steers, and never judges

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.latents import BLOCK
 from pocketgan.data.class_names import class_index
 from pocketgan.data.image_set import Samples, joined
-from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks
+from pocketgan.models.saved import check_sum, load_weights, model_folder, read_model_file, save_networks
 from pocketgan.models.sources import Source, asked, prior, steered
+from pocketgan.networks.architectures import empty_discriminator, empty_generator
 from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, parameter_count
 from pocketgan.networks.drawing import draw
-from pocketgan.networks.table import build_pair, pair_of
 from pocketgan.recipes import Recipe
+from pocketgan.recipes.code import find_beside, trust_here
 from pocketgan.steer.steering import Steering
 from pocketgan.steer.wish import Wish
 
@@ -33,7 +34,7 @@ class Model:
     Attributes
     ----------
     generator, discriminator
-        The networks; the discriminator is None where it was not saved.
+        The networks; the discriminator is None where it was not saved, and is read when it is first asked for.
     recipe
         What they were trained by.
     shape
@@ -49,7 +50,7 @@ class Model:
     def __init__(
         self,
         generator: Generator,
-        discriminator: Discriminator | None,
+        discriminator: Discriminator | Callable[[], Discriminator] | None,
         recipe: Recipe,
         shape: Shape,
         class_names: tuple[str, ...],
@@ -57,16 +58,23 @@ class Model:
         folder: Path | None = None,
     ) -> None:
         self.generator = generator.eval()
-        self.discriminator = discriminator.eval() if discriminator is not None else None
+        self._discriminator = discriminator
         self.recipe, self.shape, self.class_names, self.facts = recipe, shape, class_names, facts
         self.device = next(generator.parameters()).device
         self.folder = folder
-        self._pixels = pair_of(recipe.model.architecture).pixels
+        self._pixels = generator.pixels
+
+    @property
+    def discriminator(self) -> Discriminator | None:
+        """The discriminator, in evaluation mode; None where it was not saved."""
+        if self._discriminator is not None and not isinstance(self._discriminator, Discriminator):
+            self._discriminator = self._discriminator()
+        return None if self._discriminator is None else self._discriminator.eval()
 
     @property
     def conditional(self) -> bool:
         """Whether the generator can be asked for a class."""
-        return pair_of(self.recipe.model.architecture).conditional
+        return self.generator.conditional
 
     @cached_property
     def steer(self) -> Steering:
@@ -229,13 +237,22 @@ class Model:
             self.steer.save(folder, steerers)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> Model:
+    def load(cls, path: str | Path, device: str = "auto", *, trust_code: bool = False) -> Model:
         """Load a model from a run folder or a model folder.
+
+        Parameters
+        ----------
+        path
+            The folder.
+        device
+            ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        trust_code
+            Run the Python file of a model that has networks of its own, though it was not trained with here.
 
         Raises
         ------
         UsageError
-            There is no model at this path.
+            There is no model at this path, or it has code of its own that is not trusted.
         PocketganError
             A file is damaged, or was written by a newer version.
         """
@@ -243,15 +260,26 @@ class Model:
         about = read_model_file(folder)
         assert isinstance(about.recipe, Recipe), "model_folder found a pair"
         classes = len(about.class_names)
+        recipe, shape = about.recipe, about.shape
+        if recipe.model.networks is not None:
+            find_beside(folder / "model.json", recipe.model.networks)
+            if trust_code:
+                trust_here(recipe.model.networks)
         place = find_device(device)
-        generator, critic = build_pair(about.recipe.model, about.shape, classes, about.recipe.seed)
-        discriminator = critic if "discriminator.safetensors" in about.sha256 else None
+
+        def discriminator() -> Discriminator:
+            network = empty_discriminator(recipe, shape, classes)
+            load_weights(folder, "discriminator", network, about)
+            return network.to(place)
+
+        generator = empty_generator(recipe, shape, classes)
         load_weights(folder, "generator", generator, about)
         channels_last(generator.to(place))
-        if discriminator is not None:
-            load_weights(folder, "discriminator", discriminator, about)
-            discriminator.to(place)
-        return cls(generator, discriminator, about.recipe, about.shape, about.class_names, about.facts, folder)
+        critic = None
+        if "discriminator.safetensors" in about.sha256:
+            check_sum(folder, "discriminator", about)
+            critic = discriminator
+        return cls(generator, critic, about.recipe, about.shape, about.class_names, about.facts, folder)
 
     def __repr__(self) -> str:
         height, width = self.shape[1:]

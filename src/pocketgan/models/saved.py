@@ -21,6 +21,7 @@ from pocketgan.core.files import check_version, read_json, sha256, whole_folder,
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.contracts import Shape
 from pocketgan.recipes import ClassifierRecipe, Recipe
+from pocketgan.recipes.code import CODE, source_of
 
 FORMAT_VERSION = 1
 SHIPPED = Path(__file__).parent.parent / "weights"
@@ -54,6 +55,7 @@ def save_networks(
     """Write a model folder, whole: one safetensors file for each network, and `model.json`."""
     with whole_folder(folder) as beside:
         sums = dict(_write_network(beside, name, network) for name, network in networks.items())
+        sums |= write_code(beside, recipe)
         content = {
             "format_version": FORMAT_VERSION,
             "kind": recipe.kind,
@@ -64,6 +66,16 @@ def save_networks(
             "sha256": sums,
         }
         write_json(beside / "model.json", content)
+
+
+def write_code(folder: Path, recipe: Recipe | ClassifierRecipe) -> dict[str, str]:
+    """Copy the Python file of a recipe's own networks into a folder; its name and sha256, or nothing."""
+    networks = recipe.model.networks if isinstance(recipe, Recipe) else None
+    source = source_of(networks) if networks else None
+    if networks is None or source is None:
+        return {}
+    write_bytes(folder / CODE, source)
+    return {CODE: networks}
 
 
 def add_network(folder: Path, name: str, network: nn.Module, facts: dict[str, Any]) -> None:
@@ -99,6 +111,23 @@ def read_model_file(folder: Path) -> ModelFile:
         raise PocketganError(f"{path}: {complaint(error)}; it was changed by hand") from error
 
 
+def check_sum(folder: Path, name: str, about: ModelFile) -> Path:
+    """The path of a network's file, which is as it was written.
+
+    Raises
+    ------
+    PocketganError
+        It is missing or damaged.
+    """
+    file = folder / f"{name}.safetensors"
+    if file.name not in about.sha256:
+        held = ", ".join(sorted(about.sha256)) or "nothing"
+        raise PocketganError(f"{folder} has no {file.name}, only {held}; import it into the same folder")
+    if not file.is_file() or sha256(file) != about.sha256.get(file.name):
+        raise PocketganError(f"{file} is missing or damaged: its sha256 is not that of model.json")
+    return file
+
+
 def load_weights(folder: Path, name: str, network: nn.Module, about: ModelFile) -> None:
     """Put a file's weights into a network of the same layers.
 
@@ -107,14 +136,14 @@ def load_weights(folder: Path, name: str, network: nn.Module, about: ModelFile) 
     PocketganError
         The file is missing, damaged, or holds other layers.
     """
-    file = folder / f"{name}.safetensors"
-    if file.name not in about.sha256:
-        held = ", ".join(sorted(about.sha256)) or "nothing"
-        raise PocketganError(f"{folder} has no {file.name}, only {held}; import it into the same folder")
-    if not file.is_file() or sha256(file) != about.sha256.get(file.name):
-        raise PocketganError(f"{file} is missing or damaged: its sha256 is not that of model.json")
+    file = check_sum(folder, name, about)
     try:
-        network.load_state_dict(load_file(file))
+        tensors, wanted = load_file(file), network.state_dict()
+        if any(value.is_meta for value in wanted.values()):  # built empty: what is read becomes its own
+            tensors = {key: value.to(wanted[key].dtype) if key in wanted else value for key, value in tensors.items()}
+            network.load_state_dict(tensors, assign=True)
+        else:
+            network.load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
         raise PocketganError(f"{file} does not fit its model.json ({str(error).splitlines()[0]})") from error
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.networks.contracts import Shape, keras_initialisation
+from pocketgan.core.errors import UsageError, nearest
+from pocketgan.core.pixels import MIN_SIDE
+from pocketgan.core.rng import seeded
+from pocketgan.networks.contracts import Shape
+from pocketgan.networks.initialisation import keras_initialisation
 
 
 class CNN(nn.Module):
@@ -125,3 +130,31 @@ class TSTRNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.layers(x)
         return logits
+
+
+CLASSIFIERS: dict[str, Callable[[Shape, int], nn.Module]] = {
+    "cnn": CNN,
+    "mlp": MLPClassifier,
+    "cnn-dense": CNNDense,
+    "linear-224": Linear224,
+    "judge": Judge,
+    "tstr": TSTRNetwork,
+}
+SMALLEST_SIDE = {"cnn-dense": 10}  # pixels that a classifier needs, where it is more than `MIN_SIDE`
+
+
+def build_classifier(architecture: str, shape: Shape, classes: int, seed: int) -> nn.Module:
+    """A classifier with the weights that a seed gives it.
+
+    Raises
+    ------
+    UsageError
+        The architecture is unknown, or the images are too small for it.
+    """
+    if architecture not in CLASSIFIERS:
+        raise UsageError(f"classifier '{architecture}' is unknown{nearest(architecture, CLASSIFIERS)}")
+    smallest = SMALLEST_SIDE.get(architecture, MIN_SIDE)
+    if min(shape[1:]) < smallest:
+        raise UsageError(f"{architecture} reads images with sides of {smallest} pixels or more; try cnn or mlp")
+    with seeded(seed, "initialisation"):
+        return CLASSIFIERS[architecture](shape, classes)

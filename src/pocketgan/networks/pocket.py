@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from pocketgan.core.devices import memory_format
 from pocketgan.core.latents import latents
-from pocketgan.networks.contracts import Critique, Discriminator, Generator, Shape, he_initialisation
+from pocketgan.networks.contracts import Critique, Discriminator, Generator, Shape
+from pocketgan.networks.initialisation import he_initialisation
 
 WIDTH = 64  # channels at a quarter of the side, if none is given; half of them at half the side
 EMBEDDING = 64  # length of a class's embedding in the generator
@@ -45,6 +46,7 @@ class PocketGenerator(Generator):
         super().__init__(latent_dim)
         channels, *sides = shape
         self.start, self.width = (sides[0] // 4, sides[1] // 4), width
+        self.conditional = classes > 0
         self.embedding = nn.Embedding(classes, EMBEDDING) if classes else None
         self.dense = nn.Linear(latent_dim + (EMBEDDING if classes else 0), width * math.prod(self.start))
         self.block = Residual(width)
@@ -78,6 +80,7 @@ class PocketFreeGenerator(PocketGenerator):
 
     def __init__(self, latent_dim: int, shape: Shape, clusters: int = 0, width: int = WIDTH) -> None:
         super().__init__(latent_dim, shape, clusters, width)
+        self.conditional = False
         if clusters:
             self.choosing = min(CHOOSING, latent_dim)
             self.register_buffer("anchors", torch.zeros(clusters, self.choosing))
@@ -139,6 +142,7 @@ class PocketDiscriminator(Discriminator):
         self.head = nn.Linear(HIDDEN, 1)
         self.projection = nn.Embedding(classes, HIDDEN) if classes else None
         self.classes = nn.Linear(HIDDEN, classes) if classes else None
+        self.conditional = self.names_classes = classes > 0
         he_initialisation(self)
         nn.init.normal_(self.head.weight, 0.0, 0.02)  # small first logits: neither player starts as the winner
         if self.projection is not None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pocketgan.core.config import Config
+from pocketgan.recipes.layers import DiscriminatorConfig, GeneratorConfig
 from pocketgan.recipes.sections import DataConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, ScheduleConfig
 
 FORMAT_VERSION = 1
@@ -28,6 +29,19 @@ class Recipe(Config):
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig(epochs=5)
+    generator: GeneratorConfig | None = Field(default=None, description="its layers, where they are given here")
+    discriminator: DiscriminatorConfig | None = Field(default=None, description="its layers, where they are given here")
+
+    @model_validator(mode="after")
+    def _has_its_layers(self) -> Recipe:
+        given = (self.generator is not None) + (self.discriminator is not None)
+        if self.model.architecture == "layers" and given < 2:
+            raise ValueError("the layers of generator and discriminator are needed; write both tables")
+        if self.model.architecture != "layers" and given:
+            raise ValueError(f"architecture '{self.model.architecture}' has layers of its own; leave it out")
+        if (self.model.architecture == "python") != (self.model.networks is not None):
+            raise ValueError("architecture 'python' needs its file; give --networks FILE")
+        return self
 
 
 class ClassifierRecipe(Config):

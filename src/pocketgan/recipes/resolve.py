@@ -14,22 +14,34 @@ from pydantic import ValidationError
 from pocketgan.core.config import Config, complaint
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import check_version, read_bytes, write_text
+from pocketgan.recipes.code import find_beside, remember_file, trust
+from pocketgan.recipes.pairs import PAIRS
 from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
 from pocketgan.recipes.recipe import FORMAT_VERSION, ClassifierRecipe, Recipe, RecipeT
 
 MAX_RECIPE_BYTES = 64 << 10  # of a TOML file; a recipe has about one thousand
 BUDGETS = ("epochs", "nimg", "minutes")
+OWN = Recipe.model_validate(  # what a user's own networks are trained by, where nothing else is said
+    {
+        "name": "own",
+        "model": {"latent_dim": 100},
+        "optimizer": {"beta1": 0.5},
+        "schedule": {"batch_size": 64, "epochs": 20},
+    }
+)
 
 
-def gan_recipe(start: str | Recipe, options: Mapping[str, Any] | None = None) -> Recipe:
+def gan_recipe(start: str | Recipe | None, options: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe for a pair: a preset's name or a TOML file, with `options` laid over it.
 
     Parameters
     ----------
     start
         The name of a preset, a path that ends in ``.toml``, or a recipe. A file may start from a preset
-        (``preset = "dcgan"``).
+        (``preset = "dcgan"``), and hold layers in tables ``[generator]`` and ``[discriminator]``; of a pair that is a
+        list of layers, one table may stand for the preset's. None: `OWN` with the option ``networks``, else ``pocket``.
     options
+        ``networks`` is the path of a Python file with the networks.
         Field names, bare (``lr_g``) or dotted (``optimizer.lr_g``), with ``-`` or ``_``; values as text
         or as what they are.
 
@@ -40,7 +52,20 @@ def gan_recipe(start: str | Recipe, options: Mapping[str, Any] | None = None) ->
     PocketganError
         The file cannot be read.
     """
-    return _resolve(Recipe, GAN_PRESETS, start, options or {})
+    options = dict(options or {})
+    networks = options.pop("networks", None)
+    if start is None:
+        start = "pocket" if networks is None else OWN
+    if networks is not None:
+        path = Path(networks)
+        digest = remember_file(path)
+        trust(digest)
+        named = {"name": path.stem} if start is OWN else {}
+        options = {"architecture": "python", "networks": digest, **named, **options}
+    recipe = _resolve(Recipe, GAN_PRESETS, start, options)
+    if recipe.model.networks is not None and isinstance(start, str):
+        find_beside(Path(start), recipe.model.networks)
+    return recipe
 
 
 def classifier_recipe(start: str | ClassifierRecipe, options: Mapping[str, Any] | None = None) -> ClassifierRecipe:
@@ -68,7 +93,7 @@ def rebuild_command(recipe: Recipe) -> str:
 
     The same machine, versions and threads give the same bytes; a budget in minutes is told in images.
     """
-    if recipe.name not in GAN_PRESETS:
+    if recipe.name not in GAN_PRESETS or recipe.model.architecture in ("layers", "python"):
         return "pocketgan train recipe.toml"
     start, words = GAN_PRESETS[recipe.name].recipe.model_dump(), ["pocketgan", "train", recipe.name]
     values = recipe.model_dump(exclude_none=True)
@@ -91,6 +116,7 @@ def _resolve(
         values = start.model_dump(exclude_none=True)
     elif start.endswith(".toml"):
         values, origin = _read_toml(Path(start)), f"{start}: "
+        values = _with_code(values, Path(start))
         preset = values.pop("preset", None)
         if preset is not None:
             if not isinstance(preset, str) or preset not in presets:
@@ -104,10 +130,35 @@ def _resolve(
     for option, value in options.items():
         section, field = _place_of(kind, option)
         (nested.setdefault(section, {}) if section else nested)[field] = value
+    values = _laid_over(values, nested)
+    if kind is Recipe:
+        values = _with_layers(values)
     try:
-        return kind.model_validate(_laid_over(values, nested))
+        return kind.model_validate(values)
     except ValidationError as error:
         raise UsageError(origin + _first_complaint(kind, error)) from error
+
+
+def _with_code(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Where a recipe's file names a Python file (from its own folder), the same with that file's sha256."""
+    model = values.get("model")
+    named = model.get("networks") if isinstance(model, Mapping) else None
+    if not isinstance(model, Mapping) or not isinstance(named, str) or not named.endswith(".py"):
+        return values
+    digest = remember_file(path.parent / named)
+    return {**values, "model": {"architecture": "python", **model, "networks": digest}}
+
+
+def _with_layers(values: dict[str, Any]) -> dict[str, Any]:
+    """Where layers are given, they are the architecture; of two tables, the one that lacks is the named pair's."""
+    given = [role for role in ("generator", "discriminator") if values.get(role) is not None]
+    model = values.get("model", {})
+    if not given or not isinstance(model, Mapping):
+        return values
+    named = PAIRS.get(model.get("architecture", ""))
+    if named is not None:
+        values = {**{role: getattr(named, role).model_dump() for role in ("generator", "discriminator")}, **values}
+    return {**values, "model": {**model, "architecture": "layers"}}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -141,7 +192,7 @@ def field_places(kind: type[Recipe] | type[ClassifierRecipe]) -> dict[str, tuple
         section = info.annotation
         if isinstance(section, type) and issubclass(section, Config):
             places |= {field: (name, field) for field in section.model_fields}
-        elif name not in ("format_version", "kind"):
+        elif name not in ("format_version", "kind", "generator", "discriminator"):
             places[name] = ("", name)
     return places
 

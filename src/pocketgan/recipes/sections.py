@@ -32,7 +32,17 @@ class DataConfig(Config):
 class ModelConfig(Config):
     """A pair of networks, named as in the table of `pocketgan.models`."""
 
-    architecture: str = Field(default="pocket", description="the pair of networks, named as its preset")
+    architecture: str = Field(
+        default="pocket",
+        description="the pair of networks, named as its preset; layers: this recipe's own; python: a Python file's",
+    )
+    networks: str | None = Field(
+        default=None,
+        description="a Python file with a Generator and a Discriminator (torch.nn.Module); kept by its sha256",
+    )
+    pixels: Literal["signed", "unit"] | None = Field(
+        default=None, description="of python: range of the images, [-1, 1] or [0, 1]; found by what the generator makes"
+    )
     latent_dim: int = Field(default=64, ge=1, le=4096, description="length of the latent z")
     channels_g: int = Field(
         default=0, ge=0, le=512, multiple_of=8, description="channels of the generator at its widest; 0: its own"

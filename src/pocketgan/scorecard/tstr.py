@@ -13,8 +13,8 @@ from pocketgan.core.devices import device_name
 from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier
+from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import channels_last
-from pocketgan.networks.table import build_classifier
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe
 from pocketgan.training.classifiers import train_classifier_steps
 

@@ -11,30 +11,27 @@ from pocketgan.data.clusters import Clusters, clusters
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.contracts import Generator
 from pocketgan.networks.pocket import PocketFreeGenerator
-from pocketgan.networks.table import pair_of
 from pocketgan.recipes import Recipe
 
 
-def groups_of(recipe: Recipe, data: ImageSet, *generators: Generator) -> Tensor | None:
+def groups_of(recipe: Recipe, data: ImageSet, *, conditional: bool) -> Tensor | None:
     """The class or cluster of each image, int64 ``[N]``; None for a pair that knows neither.
 
-    Clusters are a function of the images and the recipe's seed, so a resumed run finds them again. The `generators`
-    (a generator and its average) learn to choose them as often as they come.
+    Clusters are a function of the images and the recipe's seed, so a resumed run finds them again.
     """
-    if pair_of(recipe.model.architecture).conditional:
+    if conditional:
         return data.labels
-    if not recipe.model.clusters:
-        return None
+    return _clusters_of(data, recipe.model.clusters, recipe.seed).members if recipe.model.clusters else None
+
+
+def share_out_clusters(recipe: Recipe, data: ImageSet, generator: Generator, average: Generator) -> None:
+    """Let a generator, and its average alike, choose clusters as often as they come among the images."""
+    if not recipe.model.clusters or not isinstance(generator, PocketFreeGenerator):
+        return
     members, centres = _clusters_of(data, recipe.model.clusters, recipe.seed)
-    told: PocketFreeGenerator | None = None
-    for generator in generators:
-        assert isinstance(generator, PocketFreeGenerator), "the table names no other pair that learns with clusters"
-        if told is None:
-            generator.apportion(centres, torch.bincount(members, minlength=len(centres)))
-            told = generator
-        else:
-            generator.choose_as(told)
-    return members
+    generator.apportion(centres, torch.bincount(members, minlength=len(centres)))
+    if isinstance(average, PocketFreeGenerator):
+        average.choose_as(generator)
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_bytes, to_floats
 from pocketgan.data.image_set import ImageSet
-from pocketgan.networks.table import build_pair, pair_of
+from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import Recipe
 from pocketgan.training.groups import groups_of
 from pocketgan.training.state import TrainState
@@ -75,19 +75,18 @@ class Watch:
     """
 
     def __init__(self, data: ImageSet, recipe: Recipe, guide: Callable[[Tensor], Tensor] | None) -> None:
-        pair = pair_of(recipe.model.architecture)
-        self.recipe, self.pixels, self.guide = recipe, pair.pixels, None if pair.conditional else guide
+        generator, discriminator = build_pair(recipe, data.shape, len(data.class_names))
+        self.recipe, self.pixels, self.guide = recipe, generator.pixels, None if generator.conditional else guide
         self.total = recipe.schedule.total_nimg(len(data))
         rows = torch.arange(0, len(data), max(1, len(data) // IMAGES))[:IMAGES]
         self.labels: Tensor | None = None
         self.groups = torch.zeros(len(rows), dtype=torch.int64)
-        if (groups := groups_of(recipe, data)) is not None:
+        if (groups := groups_of(recipe, data, conditional=generator.conditional)) is not None:
             rows = _grouped_rows(groups)
             self.labels = self.groups = groups[rows]
         self.real = data.images[rows]
         self.z = latents(recipe.seed, 0, len(rows), recipe.model.latent_dim)
         self.of_real = self._measured(self.real)
-        _, discriminator = build_pair(recipe.model, data.shape, len(data.class_names), recipe.seed)
         self.start = _length(discriminator)
 
     def due(self, state: TrainState) -> bool:

@@ -18,12 +18,11 @@ from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.stream import BatchStream
 from pocketgan.networks.contracts import Critique
-from pocketgan.networks.table import pair_of
 from pocketgan.objectives.losses import HALVES, loss_of
 from pocketgan.objectives.penalties import gradient_penalty, r1_growth
 from pocketgan.recipes import Recipe
 from pocketgan.recipes.sections import ObjectiveConfig
-from pocketgan.training.groups import groups_of
+from pocketgan.training.groups import groups_of, share_out_clusters
 from pocketgan.training.state import TrainState, update_ema
 from pocketgan.training.trouble import FiniteCheck
 from pocketgan.training.underrepresented import diagnose, diagnosis_due
@@ -179,7 +178,8 @@ def train_steps(
     size = recipe.schedule.batch_size
     beta = ema_beta(size, recipe.schedule.ema_share * total) if state.ema is not None else 0.0
     bf16 = recipe.optimizer.precision == "bf16"
-    groups = groups_of(clusters_of or recipe, data, state.generator, state.sampler)
+    groups = groups_of(clusters_of or recipe, data, conditional=state.generator.conditional)
+    share_out_clusters(clusters_of or recipe, data, state.generator, state.sampler)
     images, told = data.images.to(state.device), None if groups is None else groups.to(state.device)
     state.generator.train()
     state.discriminator.train()
@@ -225,7 +225,7 @@ def _next_batch(state: TrainState, images: Tensor, told: Tensor | None, recipe: 
     chosen = images[rows]
     if recipe.data.rotate:
         chosen = rotate(chosen, recipe.data.rotate, rng(recipe.seed, "rotation", state.nimg, device=state.device))
-    real = to_floats(chosen, pair_of(recipe.model.architecture).pixels)
+    real = to_floats(chosen, state.generator.pixels)
     if state.convolutional:
         real = real.contiguous(memory_format=memory_format(state.device))
     labels = None if told is None else told[rows]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pocketgan.core.errors import UsageError
-from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, has
-from pocketgan.networks.table import PAIRS, build_pair, pair_of
+from pocketgan.networks.architectures import architecture_of, build_pair, empty_discriminator
+from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last
 from pocketgan.objectives.losses import chance_loss
 from pocketgan.recipes import Recipe
 
@@ -46,7 +46,7 @@ class TrainState:
         return self.generator if self.ema is None else self.ema
 
 
-def check_objective(recipe: Recipe) -> None:
+def check_objective(recipe: Recipe, shape: Shape, classes: int) -> None:
     """Refuse an objective that there is not, or that the recipe's pair cannot learn.
 
     Raises
@@ -61,14 +61,13 @@ def check_objective(recipe: Recipe) -> None:
             f"--r1-target {recipe.objective.r1_target:g}: give less than {chance:.3f}, the loss of guessing"
         )
     architecture = recipe.model.architecture
-    pair = pair_of(architecture)
-    if recipe.objective.r1 and pair.mixes_images:
+    discriminator = empty_discriminator(recipe, shape, classes)
+    if recipe.objective.r1 and discriminator.mixes_images:
         raise UsageError(f"--r1: the discriminator of {architecture} has BatchNorm and judges no image alone; give 0")
-    if recipe.objective.class_weight and pair.clusters and not recipe.model.clusters:
+    if recipe.objective.class_weight and "clusters" in architecture_of(recipe).extras and not recipe.model.clusters:
         raise UsageError(f"--class-weight: without --clusters {architecture} has nothing to name; give 0")
-    if recipe.objective.class_weight and not pair.names_classes:
-        able = ", ".join(name for name, pair in PAIRS.items() if pair.names_classes)
-        raise UsageError(f"--class-weight: {architecture} names no classes; give 0, or a pair that does ({able})")
+    if recipe.objective.class_weight and not discriminator.names_classes:
+        raise UsageError(f"--class-weight: {architecture} names no classes; give 0, or try pocket")
 
 
 def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) -> TrainState:
@@ -79,8 +78,8 @@ def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) 
     UsageError
         The recipe's pair cannot make images of this shape, or needs classes where there are none.
     """
-    generator, discriminator = build_pair(recipe.model, shape, classes, recipe.seed)
-    convolutional = has(generator, (nn.Conv2d, nn.ConvTranspose2d))
+    generator, discriminator = build_pair(recipe, shape, classes)
+    convolutional = generator.convolutional
     for network in (generator, discriminator):
         network.to(device)
         if convolutional:
@@ -102,8 +101,8 @@ def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) 
         optimizer_d=adam(discriminator, options.lr_d),
         device=device,
         convolutional=convolutional,
-        splits_passes=pair_of(recipe.model.architecture).mixes_images,
-        drops=has(generator, nn.Dropout) or has(discriminator, nn.Dropout),
+        splits_passes=discriminator.mixes_images,
+        drops=generator.draws or discriminator.draws,
     )
 
 

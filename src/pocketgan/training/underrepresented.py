@@ -15,7 +15,6 @@ from torch import Tensor
 from pocketgan.core.devices import memory_format, sent
 from pocketgan.core.pixels import to_floats
 from pocketgan.core.rng import rng
-from pocketgan.networks.table import pair_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.state import TrainState
 
@@ -59,7 +58,7 @@ def diagnose(state: TrainState, images: Tensor, groups: Tensor | None, recipe: R
 def _scores(state: TrainState, every_image: Tensor, groups: Tensor | None, recipe: Recipe) -> Tensor:
     every = torch.zeros(len(every_image), dtype=torch.int64) if groups is None else groups
     random = rng(recipe.seed, "diagnosis", state.nimg)
-    pixels, scores = pair_of(recipe.model.architecture).pixels, torch.full([len(every_image)], -torch.inf)
+    pixels, scores = state.generator.pixels, torch.full([len(every_image)], -torch.inf)
     sampler = state.sampler.eval()
     state.discriminator.eval()
 

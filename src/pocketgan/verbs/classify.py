@@ -20,8 +20,8 @@ from pocketgan.metrics.labels import error_rate
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.models.saved import data_facts, holds, made_with
+from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import channels_last, parameter_count
-from pocketgan.networks.table import build_classifier
 from pocketgan.recipes import ClassifierRecipe, classifier_recipe
 from pocketgan.training.classifiers import train_classifier_steps
 

@@ -21,7 +21,8 @@ from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model
 from pocketgan.models.saved import holds, save_state_dict
-from pocketgan.networks.table import SMALLEST_SIDE, check_model, pair_of
+from pocketgan.networks.architectures import empty_generator, settled
+from pocketgan.networks.classifiers import SMALLEST_SIDE
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.report import write_report
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
@@ -148,7 +149,7 @@ def _check(
 ) -> Classifier | ClassifierRecipe:
     """Refuse what cannot end well before anything is trained or thrown away; the classifier C or its recipe."""
     data = learning_images(wanted.data.source, wanted.data.split)
-    check_model(wanted.model, data.shape, len(data.class_names))
+    wanted, _ = settled(wanted, data.shape, len(data.class_names))
     find_device(device)
     if wanted.schedule.until_good:
         Classifier.load(wanted.schedule.guide)
@@ -175,7 +176,7 @@ def _check(
         refuse_judge(learner, f"--classifier {classifier}")
         if (learner.shape, learner.class_names) != (data.shape, data.class_names):
             raise UsageError(f"--classifier {classifier} reads other images or classes than {data.name} has")
-        if not pair_of(wanted.model.architecture).conditional:
+        if not empty_generator(wanted, data.shape, len(data.class_names)).conditional:
             own = Classifier.load(folder / "guide") if holds(folder / "guide", "classifier") else None
             _refuse_same(learner, guide_for(data.shape, data.class_names) or own)
     return learner

@@ -17,7 +17,7 @@ from pocketgan.data.load import learning_images
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model
-from pocketgan.networks.table import check_model
+from pocketgan.networks.architectures import settled
 from pocketgan.recipes import Recipe, gan_recipe, read_recipe, write_recipe
 from pocketgan.runs.events import read_events
 from pocketgan.training.groups import groups_of
@@ -87,7 +87,7 @@ def train(
     policy = _policy(on_trouble)
     run, display = Path(out), Display(quiet)
     data = learning_images(wanted.data.source, wanted.data.split)
-    check_model(wanted.model, data.shape, len(data.class_names))
+    wanted, notes = settled(wanted, data.shape, len(data.class_names))
     stored = _open_run(run, wanted, data)
     if stored is not None and _is_complete(run):
         tidy(run)
@@ -96,7 +96,9 @@ def train(
     if tensorboard:
         check_installed()
     place = find_device(device)
-    check_objective(wanted)
+    check_objective(wanted, data.shape, len(data.class_names))
+    for note in notes:
+        display.line(note)
     final = stored or _decided(wanted, data, place)
     good = _goodness(final, data) if final.schedule.until_good else None
     guide = guide_for(data.shape, data.class_names, device)
@@ -198,7 +200,7 @@ def _decided(recipe: Recipe, data: ImageSet, device: torch.device) -> Recipe:
     seconds_each = (time.perf_counter() - began) / (last.nimg - first.nimg)
     if recipe.data.underrepresented:
         began = time.perf_counter()
-        diagnose(state, data.images, groups_of(trial, data), trial)
+        diagnose(state, data.images, groups_of(trial, data, conditional=state.generator.conditional), trial)
         period = diagnosis_period(len(data), recipe.schedule.batch_size)
         seconds_each += (time.perf_counter() - began) / period
     nimg = max(recipe.schedule.batch_size, round(recipe.schedule.minutes * 60 / seconds_each))
