@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +216,25 @@ def test_the_shipped_guide_reads_digits_and_batches_do_not_matter(digits: ImageS
 def test_a_notebook_shows_models_and_image_sets(pocket_model: Model, digits: ImageSet) -> None:
     assert digits._repr_png_().startswith(b"\x89PNG")
     assert "data:image/png;base64," in pocket_model._repr_html_()
+
+
+def test_a_look_without_padding_shows_the_same_images(pocket_model: Model, mlp_model: Model) -> None:
+    for model in (pocket_model, mlp_model):
+        exact, quick = (model.sample(5, seed=3, start=126, exact=exact) for exact in (True, False))
+        assert torch.equal(exact.latents, quick.latents)
+        assert (exact.images.int() - quick.images.int()).abs().max() <= 1
+        assert quick.images.shape == exact.images.shape
+
+
+def test_a_generator_is_read_without_drawing_weights(small_run: Path) -> None:
+    code = (
+        "import sys, torch, pocketgan\n"
+        "state = torch.random.get_rng_state()\n"
+        f"model = pocketgan.load({str(small_run)!r}, device='cpu')\n"
+        "assert torch.equal(state, torch.random.get_rng_state())\n"
+        "assert not any(value.is_meta for value in model.generator.state_dict().values())\n"
+        "assert model._discriminator is not None and not isinstance(model._discriminator, torch.nn.Module)\n"
+        "assert model.discriminator is model.discriminator\n"
+        "assert 'torch._dynamo' not in sys.modules, 'a compiler was loaded'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,9 +5,12 @@ Lists of layers (the classroom systems' and those of a recipe), the default pair
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
@@ -187,17 +190,39 @@ def build_pair(recipe: Recipe, shape: Shape, classes: int) -> tuple[Generator, D
         return architecture.generator(recipe, shape, classes), architecture.discriminator(recipe, shape, classes)
 
 
+class _Undrawn(TorchFunctionMode):
+    """Inside it, torch's initialisations leave tensors as they are: on tensors without memory they load a compiler."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def _empty(architecture: Architecture) -> Iterator[None]:
+    """Build without weights inside the block, where the architecture allows it."""
+    if architecture.empty_on == "cpu":
+        yield
+        return
+    with torch.device(architecture.empty_on), _Undrawn():
+        yield
+
+
 def empty_generator(recipe: Recipe, shape: Shape, classes: int) -> Generator:
     """A generator to be filled by ``load_state_dict(..., assign=True)``: no weights are drawn to be thrown away."""
     architecture = architecture_of(recipe)
-    with torch.device(architecture.empty_on):
+    with _empty(architecture):
         return architecture.generator(recipe, shape, classes)
 
 
 def empty_discriminator(recipe: Recipe, shape: Shape, classes: int) -> Discriminator:
     """The same for a discriminator."""
     architecture = architecture_of(recipe)
-    with torch.device(architecture.empty_on):
+    with _empty(architecture):
         return architecture.discriminator(recipe, shape, classes)
 
 
