@@ -108,12 +108,19 @@ def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) 
 
 @torch.no_grad()
 def update_ema(state: TrainState, beta: float) -> None:
-    """Move the average toward the generator, BatchNorm's running figures included; counters are copied."""
+    """Move the average toward the generator, BatchNorm's running figures included.
+
+    Counters are copied, and so are the vectors of spectral norms, of which an average is no estimate.
+    """
     if state.ema is None:
         return
-    averages = [*state.ema.parameters(), *(b for b in state.ema.buffers() if b.is_floating_point())]
-    currents = [*state.generator.parameters(), *(b for b in state.generator.buffers() if b.is_floating_point())]
-    torch._foreach_lerp_(averages, currents, 1.0 - beta)
-    for average, current in zip(state.ema.buffers(), state.generator.buffers(), strict=True):
-        if not average.is_floating_point():
+    averages: list[Tensor] = list(state.ema.parameters())
+    currents: list[Tensor] = list(state.generator.parameters())
+    buffers = zip(state.ema.named_buffers(), state.generator.buffers(), strict=True)
+    for (name, average), current in buffers:
+        if average.is_floating_point() and "parametrizations." not in name:
+            averages.append(average)
+            currents.append(current)
+        else:
             average.copy_(current)
+    torch._foreach_lerp_(averages, currents, 1.0 - beta)
