@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import images_for
-from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks
+from pocketgan.data.datasets import DATASETS, dataset_like
+from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks, weights_digest
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import Shape, channels_last, parameter_count
 from pocketgan.recipes import ClassifierRecipe
-
-GUIDE = "guide"  # the shipped classifier of MNIST digits that labels, selects and steers, and never judges
 
 
 class Classifier:
@@ -82,6 +81,13 @@ class Classifier:
 
 
 def guide_for(data_shape: Shape, class_names: tuple[str, ...], device: str = "auto") -> Classifier | None:
-    """The shipped guide, if it reads images of this shape and these classes; else None."""
-    guide = Classifier.load(GUIDE, device)
-    return guide if (guide.shape, guide.class_names) == (data_shape, class_names) else None
+    """The shipped guide of the data set that has this shape and these classes; None if there is none."""
+    known = dataset_like(data_shape, class_names)
+    return Classifier.load(known.guide, device) if known is not None and known.guide is not None else None
+
+
+def is_shipped_guide(classifier: Classifier) -> bool:
+    """Whether these are the weights of a shipped guide, whatever folder they came from."""
+    digest = weights_digest(classifier.network)
+    shipped = [row.guide for row in DATASETS.values() if row.guide is not None]
+    return any(digest == weights_digest(Classifier.load(name, "cpu").network) for name in shipped)

@@ -12,10 +12,12 @@ from torch import Tensor
 from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import images_for
+from pocketgan.data.datasets import DATASETS, dataset_like
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.classifiers import Judge as JudgeNetwork
+from pocketgan.networks.contracts import Shape
 
 JUDGE = "judge"  # the shipped one, of MNIST's digits
 VERSIONS = {"a2e1d9ec7b46648b0aa494248daf45cd827362c2aba536b1ae9383af437b84f9": "mnist-1"}  # shipped ones, by digest
@@ -112,13 +114,20 @@ class Judge:
             )
 
 
+def judge_for(shape: Shape, class_names: tuple[str, ...], device: str = "auto") -> Judge | None:
+    """The shipped judge of the data set that has this shape and these classes; None if there is none."""
+    known = dataset_like(shape, class_names)
+    return Judge.load(known.judge, device) if known is not None and known.judge is not None else None
+
+
 def refuse_judge(classifier: Classifier, option: str) -> None:
-    """Refuse a guide, or a classifier C, that is the shipped judge: one network never both takes part and scores.
+    """Refuse a guide, or a classifier C, that is a shipped judge: one network never both takes part and scores.
 
     Raises
     ------
     UsageError
         The weights are the judge's, whatever folder they came from.
     """
-    if weights_digest(classifier.network) == Judge.load(device="cpu").digest:
+    shipped = [row.judge for row in DATASETS.values() if row.judge is not None]
+    if weights_digest(classifier.network) in [Judge.load(name, "cpu").digest for name in shipped]:
         raise UsageError(f"{option} is the shipped judge, which only scores; choose another classifier")

@@ -13,7 +13,7 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_text
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.metrics.strokes import STROKES
-from pocketgan.models.judge import Judge
+from pocketgan.models.judge import judge_for
 from pocketgan.models.model import Model
 from pocketgan.models.saved import model_folder
 from pocketgan.report import pictures, steering_words, words
@@ -132,10 +132,10 @@ def _content(model: Model, home: Path) -> dict[str, Any]:
 
 
 def _measurable(model: Model, fits: dict[str, Fitted]) -> bool:
-    """Whether the shipped judge knows the images, and every class is made."""
-    judge, names = Judge.load(device="cpu").classifier, model.steer.names()
+    """Whether a shipped judge knows the images, and every class is made."""
+    names = model.steer.names()
     whole = all(len(fitted.facts.made) == len(names) for fitted in fits.values())
-    return whole and (judge.shape, judge.class_names) == (model.shape, names)
+    return whole and judge_for(model.shape, names, "cpu") is not None
 
 
 def _part(model: Model, method: str, fitted: Fitted, figures: Figures | None) -> Part:

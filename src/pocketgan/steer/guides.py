@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pocketgan.core.errors import UsageError
-from pocketgan.models.classifier import GUIDE as SHIPPED
-from pocketgan.models.classifier import Classifier, guide_for
+from pocketgan.models.classifier import Classifier, guide_for, is_shipped_guide
 from pocketgan.models.judge import refuse_judge
-from pocketgan.models.saved import holds, weights_digest
+from pocketgan.models.saved import holds
 from pocketgan.networks.contracts import Shape
 from pocketgan.steer.stored import FOLDER
 
@@ -60,5 +59,5 @@ def find_guide(
 
 def keep_guide(guide: Classifier, folder: Path) -> None:
     """Write a guide beside the fits in a model's folder, where it is not the shipped one."""
-    if weights_digest(guide.network) != weights_digest(Classifier.load(SHIPPED, "cpu").network):
+    if not is_shipped_guide(guide):
         guide.save(folder / FOLDER / GUIDE)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import refuse_existing, whole_folder, write_json
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.judge import JUDGE, Judge
+from pocketgan.models.judge import Judge
 from pocketgan.models.model import Model
 from pocketgan.report.comparison import write_comparison_page
 from pocketgan.scorecard.card import CARD, read_card
@@ -21,7 +21,7 @@ def compare(
     split: str = "test",
     count: int = MOST,
     seed: int = 0,
-    judge: Judge | str | Path = JUDGE,
+    judge: Judge | str | Path | None = None,
     out: str | Path | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -53,7 +53,7 @@ def compare(
         raise UsageError("compare needs two subjects or more: runs, models, images or folders of `evaluate --out`")
     kept = [_kept(subject) for subject in subjects]
     refuse_mixed([entry for entry in kept if entry])
-    if not all(kept) and not isinstance(judge, Judge):
+    if not all(kept) and isinstance(judge, str | Path):
         judge = Judge.load(judge, device)
 
     def scored(subject: Model | ImageSet | str | Path) -> Entry:

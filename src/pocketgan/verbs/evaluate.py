@@ -14,7 +14,7 @@ from pocketgan.core.terminal import Display
 from pocketgan.data.datasets import DATASETS, dataset_like
 from pocketgan.data.image_set import ImageSet, joined
 from pocketgan.data.load import load_images, own_test_images
-from pocketgan.models.judge import JUDGE, Judge
+from pocketgan.models.judge import Judge, judge_for
 from pocketgan.models.model import Model
 from pocketgan.models.saved import holds
 from pocketgan.report.scorecard import write_scorecard_page
@@ -34,7 +34,7 @@ def evaluate(
     count: int = MOST,
     seed: int = 0,
     trained_on: str | None = None,
-    judge: Judge | str | Path = JUDGE,
+    judge: Judge | str | Path | None = None,
     tstr: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
@@ -58,7 +58,7 @@ def evaluate(
         or ``fit`` of the data set by name whose shape and classes they have. Without it ``train`` of that one (``fit``
         with split ``val``).
     judge
-        A `Judge` or its folder; the shipped one knows MNIST's digits.
+        A `Judge` or its folder; without it the shipped one that knows the images, as there is for MNIST's digits.
     tstr
         Also train three classifiers on 60,000 fakes alone (on what there is of given images) and test them on real
         images: minutes.
@@ -80,10 +80,17 @@ def evaluate(
         subject = Model.load(subject, device) if holds(subject, "model") else load_images(subject)
     if tstr and (subject.conditional if isinstance(subject, Model) else subject.labels is not None) is False:
         raise UsageError("--tstr: there are no labels for a classifier to learn from; leave it out")
-    network = judge if isinstance(judge, Judge) else Judge.load(judge, device)
+    if isinstance(judge, str | Path):
+        judge = Judge.load(judge, device)
     origin = _origin(subject, split, trained_on)
-    network.refuse_if_took_part(origin.took_part, origin.name)
     reference, training = _real_sets(origin, split)
+    network = judge or judge_for(reference.shape, reference.class_names, device)
+    if network is None:
+        raise UsageError(
+            f"no shipped judge knows the images or classes of {reference.name}; make one with "
+            "`pocketgan judge train --data IMAGES --out JUDGE` and give --judge JUDGE"
+        )
+    network.refuse_if_took_part(origin.took_part, origin.name)
     fresh, rest = floor_sets(reference, training)
     count = _count(subject, count, len(fresh), origin.name)
     display.line(f"judge {network.version}, against {reference.name} ({len(reference):,}), N = {count:,}")
