@@ -27,7 +27,7 @@ from pocketgan.data.image_set import ImageSet
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-class Wanted(NamedTuple):
+class Layout(NamedTuple):
     """What an array must be."""
 
     kind: Any  # of NumPy's scalar types, as np.issubdtype takes them
@@ -35,10 +35,10 @@ class Wanted(NamedTuple):
     words: str
 
 
-IMAGES = Wanted(np.uint8, (3, 4), "uint8 [N, H, W], [N, C, H, W] or [N, H, W, C]")
-LABELS = Wanted(np.integer, (1,), "integers [N]")
-NAMES = Wanted(np.str_, (1,), "text [K]")
-FACTS = Wanted(np.str_, (0,), "one text")
+IMAGES = Layout(np.uint8, (3, 4), "uint8 [N, H, W], [N, C, H, W] or [N, H, W, C]")
+LABELS = Layout(np.integer, (1,), "integers [N]")
+NAMES = Layout(np.str_, (1,), "text [K]")
+TEXT = Layout(np.str_, (0,), "one text")
 
 
 def load_npy(path: Path) -> ImageSet:
@@ -85,11 +85,11 @@ def load_npz(path: Path, split: str) -> ImageSet:
 def _load_archive(path: Path, archive: zipfile.ZipFile, split: str) -> ImageSet:
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
 
-    def read(name: str, wanted: Wanted) -> NDArray[Any]:
+    def read(name: str, layout: Layout) -> NDArray[Any]:
         if members[name].file_size > MOST_INFLATED * members[name].compress_size:
             raise PocketganError(f"{path} [{name}] claims more than a zip can hold in its size; fetch it again")
         with archive.open(members[name]) as stream:
-            return _read_array(f"{path} [{name}]", stream, members[name].file_size, wanted)
+            return _read_array(f"{path} [{name}]", stream, members[name].file_size, layout)
 
     if "images" in members:
         refuse_split(path, split)
@@ -99,10 +99,10 @@ def _load_archive(path: Path, archive: zipfile.ZipFile, split: str) -> ImageSet:
         if images_name not in members:
             raise UsageError(f"{path} has no {images_name}, so there is no split '{split}' in it")
     else:
-        found = ", ".join(repr(name) for name in sorted(members)[:5]) or "nothing"
-        raise PocketganError(f"{path} holds {found}; an array named images, or x_train and x_test, is needed")
+        held = ", ".join(repr(name) for name in sorted(members)[:5]) or "nothing"
+        raise PocketganError(f"{path} holds {held}; an array named images, or x_train and x_test, is needed")
     images = _images(path, read(images_name, IMAGES))
-    origin = _provenance(f"{path} [provenance]", read("provenance", FACTS)) if "provenance" in members else {}
+    origin = _provenance(f"{path} [provenance]", read("provenance", TEXT)) if "provenance" in members else {}
     if labels_name not in members:
         return ImageSet(images, split=split, provenance=origin)
     names = tuple(str(name) for name in read("class_names", NAMES)) if "class_names" in members else ()
@@ -121,8 +121,8 @@ def _provenance(where: str, text: NDArray[np.str_]) -> dict[str, str]:
     return texts_of(where, content)
 
 
-def _read_array(where: str, stream: IO[bytes], size: int, wanted: Wanted) -> NDArray[Any]:
-    """One array of an NPY stream of `size` bytes, if it is what is wanted."""
+def _read_array(where: str, stream: IO[bytes], size: int, layout: Layout) -> NDArray[Any]:
+    """One array of an NPY stream of `size` bytes, if it is laid out so."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a header that must be mended is refused
@@ -131,8 +131,8 @@ def _read_array(where: str, stream: IO[bytes], size: int, wanted: Wanted) -> NDA
         raise PocketganError(f"{where} is not a NumPy array that is read here ({first_line(error)})") from error
     if dtype.hasobject:
         raise PocketganError(f"{where} holds a pickle, and pickles are never loaded; save numbers")
-    if not np.issubdtype(dtype, wanted.kind) or len(shape) not in wanted.dimensions:
-        raise PocketganError(f"{where} is {dtype} {list(shape)}, not {wanted.words}; convert it")
+    if not np.issubdtype(dtype, layout.kind) or len(shape) not in layout.dimensions:
+        raise PocketganError(f"{where} is {dtype} {list(shape)}, not {layout.words}; convert it")
     expected = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or expected > MAX_BYTES:
         raise PocketganError(f"{where} claims {list(shape)}, more than the {MAX_BYTES:,} bytes that are read")

@@ -34,12 +34,12 @@ def asked_class(label: int | str | None, digit: int | None) -> int | str | None:
     return str(digit)
 
 
-def class_index(wanted: int | str, class_names: tuple[str, ...]) -> int:
+def class_index(label: int | str, class_names: tuple[str, ...]) -> int:
     """The label of a class that is asked for by its index or by its name.
 
     Parameters
     ----------
-    wanted
+    label
         An index from 0, or a name as text. A text is never an index: ``"10"`` is the class called 10.
     class_names
         In the order of their labels.
@@ -49,24 +49,24 @@ def class_index(wanted: int | str, class_names: tuple[str, ...]) -> int:
     UsageError
         There is no such class, or two are called so.
     """
-    if not isinstance(wanted, str):
-        if not 0 <= wanted < len(class_names):
-            raise UsageError(f"class {wanted} is outside the classes 0 to {len(class_names) - 1} of this model")
-        return int(wanted)
-    if wanted not in class_names:
-        raise UsageError(f"class '{wanted}' is unknown{nearest(wanted, class_names)}")
-    if class_names.count(wanted) > 1:
-        raise UsageError(
-            f"{class_names.count(wanted)} classes are called '{wanted}'; give the index as label= in Python"
-        )
-    return class_names.index(wanted)
+    if not isinstance(label, str):
+        if not 0 <= label < len(class_names):
+            raise UsageError(f"class {label} is outside the classes 0 to {len(class_names) - 1} of this model")
+        return int(label)
+    if label not in class_names:
+        raise UsageError(f"class '{label}' is unknown{nearest(label, class_names)}")
+    if class_names.count(label) > 1:
+        raise UsageError(f"{class_names.count(label)} classes are called '{label}'; give the index as label= in Python")
+    return class_names.index(label)
 
 
 def natural_order(name: str) -> tuple[bool, int, tuple[object, ...], str]:
     """A key that sorts names as people do: ``class_2`` before ``class_10``; whole numbers come first, by their size."""
     number = integer(name)
     parts = re.split(r"([0-9]+)", name)  # every second one is digits: without leading zeros the longer is the larger
-    key = (part if place % 2 == 0 else (len(part.lstrip("0")), part.lstrip("0")) for place, part in enumerate(parts))
+    key = (
+        part if position % 2 == 0 else (len(part.lstrip("0")), part.lstrip("0")) for position, part in enumerate(parts)
+    )
     return number is None, number or 0, tuple(key), name
 
 

@@ -160,13 +160,13 @@ def read_fakes(folder: Path) -> FakeSet:
         classes = _Classes(*read_classes(folder)) if (folder / CLASSES).is_file() else _Classes()
         named = COLUMNS if classes.names else tuple(name for name in COLUMNS if name != "class_name")
         rows = [_row(where, cells, classes) for where, cells in read_table(table, named)]
-        found = _find(folder, rows, classes)
+        folders = _folders(folder, rows, classes)
     labels, sources = [], []
-    for row, lies in zip(rows, found, strict=True):
+    for row, lies in zip(rows, folders, strict=True):
         label, corrected = _corrected(row, lies, classes)
         labels.append(label)
         sources.append(PERSON if corrected else row.label_source)
-    files = tuple(f"{lies}/{row.file}" for row, lies in zip(rows, found, strict=True))
+    files = tuple(f"{lies}/{row.file}" for row, lies in zip(rows, folders, strict=True))
     images = read_pictures([folder / file for file in files])
     known = [label for label in labels if label is not None]
     if known and len(known) < len(rows):
@@ -245,7 +245,7 @@ def _natural(where: str, cells: dict[str, str], name: str) -> int:
     return number
 
 
-def _find(folder: Path, rows: list[_Row], classes: _Classes) -> list[str]:
+def _folders(folder: Path, rows: list[_Row], classes: _Classes) -> list[str]:
     """The class's folder in which each row's picture lies now."""
     lying: dict[str, list[str]] = {}
     for inside in sorted(path for path in folder.iterdir() if path.is_dir() and classes.has(path.name)):
@@ -256,7 +256,7 @@ def _find(folder: Path, rows: list[_Row], classes: _Classes) -> list[str]:
         if (row.folder, row.file) in named:
             raise PocketganError(f"{row.where} names {row.folder}/{row.file!r} a second time; remove one row")
         named.add((row.folder, row.file))
-    found = []
+    chosen = []
     for row in rows:
         folders = [name for name in lying.get(row.file, []) if name == row.folder or (name, row.file) not in named]
         if not folders:
@@ -265,8 +265,8 @@ def _find(folder: Path, rows: list[_Row], classes: _Classes) -> list[str]:
             raise PocketganError(
                 f"{row.where}: {row.file!r} lies in {folders[0]} and in {folders[1]}; keep one of them"
             )
-        found.append(folders[0])
-    return found
+        chosen.append(folders[0])
+    return chosen
 
 
 def _corrected(row: _Row, lies: str, classes: _Classes) -> tuple[int | None, bool]:

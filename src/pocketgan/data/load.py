@@ -158,14 +158,14 @@ def _of_path(source: str | Path, split: str) -> ImageSet:
 
 
 def _states(paths: Iterable[Path]) -> dict[Path, _State | None]:
-    found: dict[Path, _State | None] = {}
+    states: dict[Path, _State | None] = {}
     for path in paths:
         try:
             stat = path.stat()
-            found[path] = _State(stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
+            states[path] = _State(stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
         except OSError:
-            found[path] = None
-    return found
+            states[path] = None
+    return states
 
 
 def _read_from(path: Path, images: ImageSet) -> set[Path]:
@@ -192,14 +192,14 @@ def _read(source: str | Path, split: str) -> ImageSet:
         return replace(_part(load_images(source), split), name=f"{source}, {split}")
     with readable(path):
         if path.is_dir():
-            found = _read_directory(path, split)
+            images = _read_directory(path, split)
         elif path.is_file():
-            found = _read_file(path, split)
+            images = _read_file(path, split)
         else:
             names = ", ".join(DATASETS)
             raise UsageError(f"{source} is missing; give {names}, a folder of pictures, or an NPZ, NPY or IDX file")
         name = str(source) if split == "train" else f"{source}, {split}"
-        return replace(found, name=name, provenance=read_provenance(path) | found.provenance)
+        return replace(images, name=name, provenance=read_provenance(path) | images.provenance)
 
 
 def _read_directory(path: Path, split: str) -> ImageSet:

@@ -13,10 +13,11 @@ class DataConfig(Config):
     """The images a network is trained on, and how they reach it."""
 
     source: str = Field(
-        default="mnist", description="mnist, fashion-mnist, or a path: a folder of pictures, an NPZ, NPY or IDX file"
+        default="mnist",
+        description="a data set by name, or a path: a folder of pictures, an NPZ, NPY or IDX file",
     )
     split: Literal["train", "fit"] = Field(
-        default="train", description="of MNIST: all 60,000 training images, or the 50,000 that leave val out"
+        default="train", description="all training images, or the five sixths of them that leave val out"
     )
     underrepresented: float = Field(
         default=0.0,
