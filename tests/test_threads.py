@@ -140,3 +140,11 @@ def test_threads_are_the_runs_and_the_checkpoint_knows_them(tmp_path: Path) -> N
     assert ended("train", "mlp", "--out", out, "--nimg", 200, "--threads", other, "--quiet", "--device", "cpu") == 0
     assert json.loads((out / "model" / "model.json").read_text())["made_with"]["threads"] == other
     assert ended("train", "mlp", "--out", tmp_path / "other", "--threads", 0) == 2
+
+
+def test_a_training_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    text = "other processes keep 1.0 of 2 cores busy; --threads 1 may be faster"
+    notes = iter([None, text])
+    monkeypatch.setattr(Crowding, "note", lambda self: next(notes, None))
+    assert ended("train", "mlp", "--out", tmp_path / "run", "--nimg", 20_000, "--device", "cpu") == 0
+    assert capfd.readouterr().err.splitlines().count(text) == 1

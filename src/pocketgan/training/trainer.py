@@ -13,6 +13,7 @@ from pocketgan.core.devices import exactness
 from pocketgan.core.errors import UsageError
 from pocketgan.core.signals import Stop, held_back
 from pocketgan.core.terminal import Bar, Display
+from pocketgan.core.threads import Crowding
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
@@ -119,6 +120,7 @@ class Training:
         epochs = (total - self.recipe.schedule.batch_size) // len(self.data) + 1
         model = self._snapshot()
         self.finite = FiniteCheck(self.state)
+        crowding = Crowding(torch.get_num_threads() if self.device.type == "cpu" else 1)
 
         def after_step(state: TrainState, losses: list[float]) -> bool:
             return stop.came is not None or self._save_is_due()
@@ -129,6 +131,8 @@ class Training:
             for milestone, spent in timed(steps):
                 self.state.seconds += spent
                 self._show(milestone, epochs, bar)
+                if (note := crowding.note()) is not None:
+                    self.display.line(note)
                 if milestone.epoch_ended:
                     self._end_epoch(milestone, model)
                 if self.watch.due(self.state):
