@@ -22,7 +22,7 @@ from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import gan_recipe
-from pocketgan.steer.table import METHODS
+from pocketgan.steer.fits import METHODS
 from pocketgan.verbs.train import train
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault

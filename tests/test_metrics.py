@@ -12,15 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pocketgan.metrics.appearance import appearance
-from pocketgan.metrics.brightness import PART
-from pocketgan.metrics.frechet import Moments, frechet_distance, moments
-from pocketgan.metrics.kernel import kernel_distances
-from pocketgan.metrics.manifold import manifold
-from pocketgan.metrics.memorisation import SUBSETS, closeness
-from pocketgan.metrics.neighbours import nearest, nearest_other, radii
+from pocketgan.metrics.appearance import PART, appearance, strokes
+from pocketgan.metrics.distances import Moments, frechet_distance, kernel_distances, moments
+from pocketgan.metrics.neighbours import SUBSETS, closeness, manifold, nearest, nearest_other, radii
 from pocketgan.metrics.spread import PAIRS, STUDENT, halves, spread
-from pocketgan.metrics.strokes import strokes
 
 
 def features(count: int, dim: int, seed: int, scale: float = 1.0) -> Tensor:

@@ -24,7 +24,7 @@ from pocketgan.data.load import load_images
 from pocketgan.recipes import gan_recipe, write_recipe
 from pocketgan.report import write_report
 from pocketgan.report.charts import Series, line_chart, log_ticks, nice_ticks, spread, tick_texts
-from pocketgan.report.pictures import animation, in_one_row
+from pocketgan.report.page import animation, in_one_row
 from pocketgan.report.scorecard import write_scorecard_page
 from pocketgan.report.words import per_cent
 from pocketgan.scorecard.card import ClassFacts, FaultFacts, Interval, Score, Scorecard, SetFacts, TstrFacts

@@ -139,7 +139,7 @@ def test_the_batch_size_changes_no_printed_digit(batch_size: int, small_judge: J
     usual, other = small_judge.read(fresh.images), small_judge.read(fresh.images, batch_size)
     assert torch.allclose(usual.features, other.features, atol=1e-5)
     assert torch.equal(usual.labels, other.labels)
-    from pocketgan.metrics.frechet import frechet_distance, moments
+    from pocketgan.metrics.distances import frechet_distance, moments
 
     real = moments(small_judge.read(load_images("mnist").images[:300]).features)
     printed = {shown("fd_judge", frechet_distance(real, moments(found.features))) for found in (usual, other)}

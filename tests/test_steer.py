@@ -14,17 +14,16 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.latents import BLOCK, latents, slerp
 from pocketgan.core.rng import derive
 from pocketgan.data.image_set import ImageSet
-from pocketgan.metrics.strokes import STROKES, strokes
+from pocketgan.metrics.appearance import STROKES, strokes
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.judge import JUDGE
 from pocketgan.models.model import Model
 from pocketgan.models.saved import weights_digest
-from pocketgan.steer.collect import SURE
-from pocketgan.steer.coupling import Flow
 from pocketgan.steer.directions import Directions
-from pocketgan.steer.energy import Energy
-from pocketgan.steer.reader import Reader
-from pocketgan.steer.table import METHODS
+from pocketgan.steer.energy import Energy, Reader
+from pocketgan.steer.fits import METHODS
+from pocketgan.steer.flow import Flow
+from pocketgan.steer.method import SURE
 
 HITS = {"flow": 0.8, "bank": 1.0, "energy": 0.2, "search": 0.0, "directions": 0.5, "lcp": 0.0}  # at least, by the guide
 

@@ -26,8 +26,7 @@ from pocketgan.report import renew_steering, write_report
 from pocketgan.report.steering import write_steering_page
 from pocketgan.report.steering_words import ABOUT
 from pocketgan.report.words import per_cent
-from pocketgan.steer.measured import MEASURED, read_figures
-from pocketgan.steer.table import METHODS
+from pocketgan.steer.fits import MEASURED, METHODS, read_figures
 from pocketgan.verbs.steer import fit
 from test_report import Page
 

@@ -14,7 +14,7 @@ from pocketgan.core.files import write_text
 from pocketgan.core.terminal import Display
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
-from pocketgan.metrics.frechet import Moments, frechet_distance, moments
+from pocketgan.metrics.distances import Moments, frechet_distance, moments
 from pocketgan.models.judge import Judge
 from pocketgan.models.model import Model
 from pocketgan.models.saved import made_with

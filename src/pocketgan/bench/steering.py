@@ -24,10 +24,7 @@ from pocketgan.models.judge import Judge, Reading
 from pocketgan.models.model import Model
 from pocketgan.report import renew_steering
 from pocketgan.scorecard.yardstick import Part
-from pocketgan.steer.granting import NEEDS_GUIDE
-from pocketgan.steer.measured import ClassFigures, Figures, read_figures, save_figures
-from pocketgan.steer.stored import Facts, Fitted
-from pocketgan.steer.table import METHODS
+from pocketgan.steer.fits import METHODS, ClassFigures, Facts, Figures, Fitted, read_figures, save_figures
 
 GRID_COLUMNS = 10
 
@@ -162,7 +159,7 @@ def _one_model(
 
 def _counts(fitted: Fitted, count: int) -> dict[int, int]:
     """How many images of each class that is made are measured, `count` of each being asked for."""
-    wanted = max(1, count // 10) if fitted.facts.method in NEEDS_GUIDE else count
+    wanted = max(1, count // 10) if METHODS[fitted.facts.method].asks_guide else count
     return {label: min(wanted, fitted.facts.kept[label]) for label in fitted.facts.made}
 
 

@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 
 from pocketgan.models.judge import Judge
-from pocketgan.steer.measured import Figures
+from pocketgan.steer.fits import Figures
 
 READABLE = 0.9  # the judge's probability from which an image counts as readable
 FIRST = "bank"  # what the others are measured against

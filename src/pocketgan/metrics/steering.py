@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pocketgan.metrics.kernel import kernel_distances
-from pocketgan.metrics.manifold import manifold
+from pocketgan.metrics.distances import kernel_distances
+from pocketgan.metrics.neighbours import manifold
 
 
 class Spread(NamedTuple):

@@ -13,13 +13,24 @@ from markupsafe import Markup
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import write_text
 from pocketgan.models.saved import holds, model_folder
-from pocketgan.report import charts, pictures, words
+from pocketgan.report import charts, words
 from pocketgan.report.charts import WIDE, Interval, Series
-from pocketgan.report.page import ENLARGED_WIDTH, both_widths, render
+from pocketgan.report.page import (
+    ENLARGED_WIDTH,
+    animation,
+    both_widths,
+    data_uri,
+    enlarged,
+    first_rows,
+    in_one_row,
+    open_picture,
+    png,
+    render,
+)
 from pocketgan.report.reading import Run, Scores, Share, Unsure, read_run
 from pocketgan.report.scorecard import scorecard_content
 from pocketgan.report.steering import steering_summary, write_steering_page
-from pocketgan.steer.stored import kept_in
+from pocketgan.steer.fits import kept_in
 
 REPORT = "report.html"
 STRIP_ROWS = 8  # epochs shown one under the other
@@ -87,7 +98,7 @@ def _content(run: Run) -> dict[str, Any]:
         "words": words,
         "labelled": bool(run.model.class_names),
         "rebuild": shlex.join(["pocketgan", "run", f"{folder}/recipe.toml", "--out", folder]),
-        "grid": pictures.data_uri(_enlarged_file(run.grid)) if run.grid else None,
+        "grid": data_uri(_enlarged_file(run.grid)) if run.grid else None,
         "errors_chart": _errors_chart(scores),
         "strip": _strip(run),
         "animation": _animation(run),
@@ -153,7 +164,7 @@ def _accuracy_chart(run: Run) -> Markup:
 
 
 def _enlarged_file(path: Path, width: int = ENLARGED_WIDTH) -> bytes:
-    return pictures.png(pictures.enlarged(pictures.open_picture(path), width))
+    return png(enlarged(open_picture(path), width))
 
 
 def _evenly(items: Sequence[Any], most: int) -> list[Any]:
@@ -168,8 +179,8 @@ def _strip(run: Run) -> list[tuple[int, str]]:
     height = run.model.shape[1]
     rows = []
     for epoch, path in _evenly(list(run.samples.items()), STRIP_ROWS):
-        picture = pictures.in_one_row(pictures.open_picture(path), height)
-        rows.append((epoch, pictures.data_uri(pictures.png(pictures.enlarged(picture, ENLARGED_WIDTH)))))
+        picture = in_one_row(open_picture(path), height)
+        rows.append((epoch, data_uri(png(enlarged(picture, ENLARGED_WIDTH)))))
     return rows
 
 
@@ -179,12 +190,12 @@ def _animation(run: Run) -> tuple[str, str] | None:
         return None
     frames = []
     for epoch, path in _evenly(list(run.samples.items()), FRAMES):
-        rows = pictures.first_rows(pictures.open_picture(path), run.model.shape[1], rows=5)
-        frames.append((epoch, pictures.enlarged(rows, WIDE)))
+        rows = first_rows(open_picture(path), run.model.shape[1], rows=5)
+        frames.append((epoch, enlarged(rows, WIDE)))
     if len({picture.size for _, picture in frames}) > 1:
         raise PocketganError(f"the pictures in {run.folder / 'samples'} differ in size; make them again")
-    moving, still = pictures.animation(frames)
-    return pictures.data_uri(moving), pictures.data_uri(still)
+    moving, still = animation(frames)
+    return data_uri(moving), data_uri(still)
 
 
 def _balance(run: Run, scores: Scores) -> list[tuple[str, Markup]]:
@@ -220,7 +231,7 @@ def _unsure(run: Run, one: Unsure) -> dict[str, Any]:
     path = (run.folder / one.file).resolve()
     found = path.is_relative_to(run.folder.resolve()) and path.is_file()
     return {
-        "picture": pictures.data_uri(_enlarged_file(path, width=196)) if found else None,
+        "picture": data_uri(_enlarged_file(path, width=196)) if found else None,
         "file": one.file,
         "label": None if one.label is None else _name(run, one.label),
         "read_as": _name(run, one.read_as),

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from pocketgan.core.files import write_text
-from pocketgan.report import scorecard_words
 from pocketgan.report.page import render
-from pocketgan.report.scorecard import ends_of, grouped
+from pocketgan.report.scorecard import about_metric, comparison_facts, ends_of, grouped
 from pocketgan.report.scorecard_charts import scale_of, track
 from pocketgan.scorecard.comparison import Comparison, Place, Row
 from pocketgan.scorecard.figures import METRICS, shown
@@ -62,7 +61,7 @@ def write_comparison_page(comparison: Comparison, path: str | Path) -> Path:
         "main": [name for name, _ in main],
         "overview": overview,
         "floors": [shown(row.metric, row.floor.value) for _, row in main],
-        "facts": scorecard_words.comparison_facts(comparison),
+        "facts": comparison_facts(comparison),
     }
     write_text(Path(path), render("comparison_page.html.j2", **content))
     return Path(path)
@@ -81,4 +80,4 @@ def _block(comparison: Comparison, name: str, row: Row) -> Block:
             drawn = track(place, row.floor, scale, alt=f"{value}, {ends}", accent=place.best)
             lines.append(Line(subject.name, value, ends, place.best, place.saturated, drawn))
     floor = shown(row.metric, row.floor.value), ends_of(row.metric, row.floor)
-    return Block(name, scorecard_words.about_metric(row.metric), *floor, lines)
+    return Block(name, about_metric(row.metric), *floor, lines)

@@ -1,4 +1,4 @@
-"""The scorecard as a part of a run's report, and as a page of its own."""
+"""The scorecard as a part of a run's report and as a page of its own, in drawings and in words."""
 
 from __future__ import annotations
 
@@ -10,13 +10,83 @@ from markupsafe import Markup
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_text
-from pocketgan.report import pictures, scorecard_words, words
-from pocketgan.report.page import ENLARGED_WIDTH, both_widths, render
+from pocketgan.report import words
+from pocketgan.report.page import ENLARGED_WIDTH, both_widths, data_uri, enlarged, open_picture, png, render
 from pocketgan.report.reading import CardFolder, read_card_folder
 from pocketgan.report.scorecard_charts import bar, feature_map, scale_of, track
-from pocketgan.scorecard.card import CARD, ClassFacts, Interval, Score, Scorecard
-from pocketgan.scorecard.comparison import title_of
+from pocketgan.scorecard.card import CARD, ClassFacts, Interval, Score, Scorecard, SetFacts, TstrFacts
+from pocketgan.scorecard.comparison import Comparison, title_of
 from pocketgan.scorecard.figures import METRICS, shown
+
+DIRECTIONS = {
+    "lower": "lower is better",
+    "higher": "higher is better",
+    "near": "best where real images are",
+}
+LABELS = {
+    "asked": "Every class was asked for equally often; misread is what the judge reads as another class than that.",
+    "given": "The images came with labels; misread is what the judge reads as another class than its label.",
+    "none": "The images have no labels, so classes are those that the judge reads, and nothing counts as misread.",
+}
+DIGEST_SHOWN = 12  # hexadecimal digits
+Facts = list[tuple[str, str]]  # what, and what is said of it
+
+
+def about_metric(metric: str) -> str:
+    """What a metric means, and which way is better."""
+    row = METRICS[metric]
+    return f"{row.about[0].upper()}{row.about[1:]}; {DIRECTIONS[row.better]}"
+
+
+def gap(tstr: TstrFacts) -> str:
+    """How far classifiers that learned from fakes lie behind those that learned from real images."""
+    learned = f"Learned from {tstr.count:,} fakes, or from {tstr.real_count:,} real images"
+    ends = f"{100 * tstr.gap.low:.2f} to {100 * tstr.gap.high:.2f}"
+    return (
+        f"{learned}, {len(tstr.classifier_seeds)} seeds of each: the gap is {100 * tstr.gap.value:.2f} points ({ends})"
+    )
+
+
+def scorecard_facts(card: Scorecard) -> Facts:
+    """How the figures came about, and how the images that they are measured against were kept apart."""
+    scored = [("Scored", _images(card.subject, title_of(card)))]
+    if card.made_by:
+        made_by = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in card.made_by.items())
+        scored.append(("Made by", made_by[0].upper() + made_by[1:]))
+        apart = f"{_images(card.training)}. The images of {card.reference.name} took no part."
+        learned = ("Learned from", f"{apart} {_copied(card)}")
+    else:
+        learned = ("Copies", f"Looked for among {_images(card.training)}. {_copied(card)}")
+    return [*scored, learned, ("Labels", LABELS[card.labels]), *_protocol(card.judge, card.reference, card.floor)]
+
+
+def comparison_facts(comparison: Comparison) -> Facts:
+    """What is the same for all that are compared."""
+    return [
+        ("Scored", f"{comparison.count:,} images of each"),
+        *((subject.name, LABELS[subject.labels]) for subject in comparison.subjects),
+        *_protocol(comparison.judge, comparison.reference, comparison.floor),
+    ]
+
+
+def _protocol(judge: dict[str, str], reference: SetFacts, floor: SetFacts) -> Facts:
+    return [
+        ("Measured against", f"{_images(reference)}: real images, for this alone."),
+        ("Floor", f"{_images(floor)}: fresh real images, scored in just the same way."),
+        ("Judge", f"{judge['version']}, sha256 {judge['digest'][:DIGEST_SHOWN]}…: a network that only ever scores."),
+        ("Intervals", "95%: of shares Wilson's, of all else from random halves of the images."),
+    ]
+
+
+def _images(images: SetFacts, name: str = "") -> str:
+    return f"{images.count:,} images of {name or images.name} (sha256 {images.digest[:DIGEST_SHOWN]}…)"
+
+
+def _copied(card: Scorecard) -> str:
+    copies = round(card.reference_copies * card.subject.count)
+    many = "None" if copies == 0 else f"{copies:,}"
+    return f"{many} of the scored images {'are' if copies > 1 else 'is'} byte for byte in {card.reference.name}."
+
 
 GROUPS = {  # headings of the table, and the metrics under each
     "As a whole": ("fd_judge", "kd_judge"),
@@ -88,10 +158,9 @@ def scorecard_content(found: CardFolder) -> dict[str, Any]:
         "map": _map(found),
         "map_share": f"{found.map.share:.0%}" if found.map else "",
         "pictures": {
-            name: pictures.data_uri(pictures.png(pictures.enlarged(pictures.open_picture(path), ENLARGED_WIDTH)))
-            for name, path in found.pictures.items()
+            name: data_uri(png(enlarged(open_picture(path), ENLARGED_WIDTH))) for name, path in found.pictures.items()
         },
-        "facts": scorecard_words.scorecard_facts(card),
+        "facts": scorecard_facts(card),
     }
 
 
@@ -103,9 +172,9 @@ def grouped(metrics: set[str]) -> list[tuple[str, list[str]]]:
 
 def _groups(card: Scorecard) -> list[tuple[str, list[Measure]]]:
     by_metric = {score.metric: (name, score) for name, score in card.metrics.items()}
-    about = {name: scorecard_words.about_metric(name) for name in by_metric}
+    about = {name: about_metric(name) for name in by_metric}
     if card.tstr is not None:
-        about["tstr"] += f". {scorecard_words.gap(card.tstr)}"
+        about["tstr"] += f". {gap(card.tstr)}"
     return [
         (heading, [_measure(*by_metric[name], about[name]) for name in names])
         for heading, names in grouped(set(by_metric))

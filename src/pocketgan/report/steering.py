@@ -12,17 +12,15 @@ from torch import Tensor
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_text
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.metrics.strokes import STROKES
+from pocketgan.metrics.appearance import STROKES
 from pocketgan.models.judge import judge_for
 from pocketgan.models.model import Model
 from pocketgan.models.saved import model_folder
-from pocketgan.report import pictures, steering_words, words
-from pocketgan.report.page import render
+from pocketgan.report import steering_words, words
+from pocketgan.report.page import data_uri, render
 from pocketgan.report.scorecard_charts import bar
 from pocketgan.steer.directions import SHOWN, Directions
-from pocketgan.steer.measured import Figures, read_figures
-from pocketgan.steer.stored import Fitted, kept_in
-from pocketgan.steer.table import METHODS
+from pocketgan.steer.fits import METHODS, Figures, Fitted, kept_in, read_figures
 
 PAGE = "steering.html"
 COLUMNS = 10  # images of each class
@@ -233,4 +231,4 @@ def _strokes(model: Model, fitted: Fitted) -> list[tuple[str, str]]:
 
 
 def _uri(images: Tensor, columns: int) -> str:
-    return pictures.data_uri(to_png(grid(images, columns=columns), scale=ENLARGED))
+    return data_uri(to_png(grid(images, columns=columns), scale=ENLARGED))

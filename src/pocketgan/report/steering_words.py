@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from pocketgan.report.words import duration, per_cent
-from pocketgan.steer.measured import Figures
-from pocketgan.steer.stored import Facts
+from pocketgan.steer.fits import Facts, Figures
 
 ABOUT = {  # what a method is, and what to look at in its images
     "flow": (

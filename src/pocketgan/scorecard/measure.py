@@ -10,12 +10,9 @@ from torch import Tensor
 
 from pocketgan.data.image_set import images_in
 from pocketgan.metrics.appearance import APPEARANCES, appearance
-from pocketgan.metrics.frechet import frechet_distance, moments
-from pocketgan.metrics.kernel import kernel_distances
+from pocketgan.metrics.distances import frechet_distance, kernel_distances, moments
 from pocketgan.metrics.labels import confusion, label_counts, wilson_interval
-from pocketgan.metrics.manifold import Manifold, manifold
-from pocketgan.metrics.memorisation import Closeness, closeness
-from pocketgan.metrics.neighbours import nearest_other
+from pocketgan.metrics.neighbours import Closeness, Manifold, closeness, manifold, nearest_other
 from pocketgan.metrics.spread import halves, spread
 from pocketgan.scorecard.figures import Figure
 from pocketgan.scorecard.yardstick import SPACES, Part, Yardstick

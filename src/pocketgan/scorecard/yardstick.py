@@ -13,9 +13,8 @@ from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.data.splits import VAL_SEED, choose_rows
-from pocketgan.metrics.kernel import mean_kernel
-from pocketgan.metrics.manifold import K
-from pocketgan.metrics.neighbours import nearest, nearest_other, radii
+from pocketgan.metrics.distances import mean_kernel
+from pocketgan.metrics.neighbours import K, nearest, nearest_other, radii
 from pocketgan.models.judge import Judge, Reading
 
 SPACES = ("pixels", "judge")  # where distances to the training rows are measured

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pocketgan.core.latents import latents
 from pocketgan.core.rng import rng
-from pocketgan.steer.frozen import Frozen
+from pocketgan.steer.guides import Frozen
 from pocketgan.steer.method import Budget, Context
 
 
@@ -61,16 +61,16 @@ class Bank:
         """As `Steerer.settings`."""
         return {"latents_seed": self.seed}
 
+    @classmethod
+    def fit(cls, context: Context, seed: int, budget: Budget) -> Bank:
+        """Keep what was collected."""
+        found = context.collected
+        index = found.kept.nonzero().squeeze(1)
+        return cls(found.seed, found.dim, index, found.labels[index], context.frozen.classes)
 
-def fit(context: Context, seed: int, budget: Budget) -> Bank:
-    """Keep what was collected."""
-    found = context.collected
-    index = found.kept.nonzero().squeeze(1)
-    return Bank(found.seed, found.dim, index, found.labels[index], context.frozen.classes)
-
-
-def rebuild(frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Bank:
-    """From what was saved."""
-    labels = tensors["labels"].to(torch.int64)
-    dim = frozen.generator.latent_dim
-    return Bank(int(settings["latents_seed"]), dim, tensors["index"], labels, frozen.classes)
+    @classmethod
+    def rebuild(cls, frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Bank:
+        """From what was saved."""
+        labels = tensors["labels"].to(torch.int64)
+        dim = frozen.generator.latent_dim
+        return cls(int(settings["latents_seed"]), dim, tensors["index"], labels, frozen.classes)

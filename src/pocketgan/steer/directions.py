@@ -1,7 +1,12 @@
-"""Linear directions in z: for the classes, and within a class for what can be measured of a stroke.
+"""Two methods about the means of classes: the latent code predictor learns them, linear directions move toward them.
 
-The latents of a class differ from the rest by their mean; what a picture's slant, thickness or width has to do with z
-is found by least squares among the latents of one class. Moves are kept on the shell of the prior.
+The predictor (`lcp`) is as it was proposed: a one-hot class in, a latent out, learned by squared error. The mean of a
+class's latents is what squared error asks for: one latent for each class, near the origin, where no latent of the
+prior lies.
+
+Directions are linear. The latents of a class differ from the rest by their mean. What a picture's slant, thickness or
+width has to do with z is found by least squares among the latents of one class. Moves are kept on the shell of the
+prior.
 """
 
 from __future__ import annotations
@@ -9,14 +14,68 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.latents import latents
-from pocketgan.core.rng import derive
-from pocketgan.metrics.strokes import STROKES, strokes
-from pocketgan.steer.frozen import Frozen
-from pocketgan.steer.method import Budget, Context
+from pocketgan.core.rng import derive, rng, seeded
+from pocketgan.metrics.appearance import STROKES, strokes
+from pocketgan.steer.guides import Frozen
+from pocketgan.steer.method import Budget, Context, descend
+
+HIDDEN = 256
+BATCH = 256
+RATE = 1e-3
+
+
+class Predictor:
+    """A one-hot class ``[K]`` to a latent ``[D]``, through one hidden layer."""
+
+    def __init__(self, classes: int, dim: int) -> None:
+        self.classes, self.dim = classes, dim
+        self.network = nn.Sequential(nn.Linear(classes, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, dim))
+
+    def predict(self, labels: Tensor) -> Tensor:
+        """Classes int64 ``[N]`` to latents ``[N, D]``."""
+        found: Tensor = self.network(F.one_hot(labels, self.classes).float())
+        return found
+
+    @torch.no_grad()
+    def latents(self, labels: Tensor, start: int, seed: int) -> Tensor:
+        """As `Steerer.latents`; neither place nor seed changes anything."""
+        return self.predict(labels)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """As `Steerer.tensors`."""
+        return dict(self.network.state_dict())
+
+    def settings(self) -> dict[str, Any]:
+        """As `Steerer.settings`."""
+        return {}
+
+    @classmethod
+    def fit(cls, context: Context, seed: int, budget: Budget) -> Predictor:
+        """Learn from the pairs that the guide kept."""
+        z, labels = context.collected.pairs()
+        with seeded(seed, "lcp"):
+            predictor = cls(context.frozen.classes, z.shape[1])
+        random = rng(seed, "lcp batches")
+
+        def loss(step: int) -> Tensor:
+            rows = torch.randint(len(z), (BATCH,), generator=random)
+            return F.mse_loss(predictor.predict(labels[rows]), z[rows])
+
+        descend(predictor.network.parameters(), loss, budget.steps, rate=RATE, watch=context.watch)
+        return predictor
+
+    @classmethod
+    def rebuild(cls, frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Predictor:
+        """From what was saved."""
+        predictor = cls(frozen.classes, frozen.generator.latent_dim)
+        predictor.network.load_state_dict(tensors)
+        return predictor
+
 
 DRAWN = 20_000  # kept latents whose images are measured, at most
 TRIED = 400  # latents that the strength of the class move is chosen on
@@ -89,33 +148,38 @@ class Directions:
         """As `Steerer.settings`."""
         return {"strength": self.strength}
 
+    @classmethod
+    def fit(cls, context: Context, seed: int, budget: Budget) -> Directions:
+        """Measure the images of kept latents, and choose the strength that the guide reads best."""
+        frozen = context.frozen
+        z, labels = (part[:DRAWN] for part in context.collected.pairs())
+        figures = strokes(frozen.draw(z)).float()
+        context.watch(0.5, f"{len(z):,} images measured")
+        means = torch.zeros(frozen.classes, z.shape[1])
+        moves = torch.zeros(frozen.classes, len(STROKES), z.shape[1])
+        for label in context.collected.made:
+            rows = labels == label
+            means[label] = z[rows].mean(0)
+        for label in context.collected.made:
+            rows = labels == label
+            moves[label] = _stroke_moves(z[rows], figures[rows], means)
+        found = cls(means, moves, STRENGTHS[0])
+        made = torch.tensor(context.collected.made)
+        trial = latents(derive(seed, "directions' strength"), 0, TRIED, z.shape[1])
+        wanted = made[torch.arange(TRIED) % len(made)]
+        hits = [frozen.read(found.toward(trial, wanted, s)).argmax(1).eq(wanted).sum().item() for s in STRENGTHS]
+        context.watch(1.0, "")
+        return cls(means, moves, STRENGTHS[hits.index(max(hits))])
+
+    @classmethod
+    def rebuild(cls, frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Directions:
+        """From what was saved."""
+        return cls(tensors["means"], tensors["moves"], float(settings["strength"]))
+
 
 def _on_shell(moved: Tensor, before: Tensor) -> Tensor:
     on_shell: Tensor = moved * before.norm(dim=1, keepdim=True) / moved.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return on_shell
-
-
-def fit(context: Context, seed: int, budget: Budget) -> Directions:
-    """Measure the images of kept latents, and choose the strength that the guide reads best."""
-    frozen = context.frozen
-    z, labels = (part[:DRAWN] for part in context.collected.pairs())
-    figures = strokes(frozen.draw(z)).float()
-    context.watch(0.5, f"{len(z):,} images measured")
-    means = torch.zeros(frozen.classes, z.shape[1])
-    moves = torch.zeros(frozen.classes, len(STROKES), z.shape[1])
-    for label in context.collected.made:
-        rows = labels == label
-        means[label] = z[rows].mean(0)
-    for label in context.collected.made:
-        rows = labels == label
-        moves[label] = _stroke_moves(z[rows], figures[rows], means)
-    found = Directions(means, moves, STRENGTHS[0])
-    made = torch.tensor(context.collected.made)
-    trial = latents(derive(seed, "directions' strength"), 0, TRIED, z.shape[1])
-    wanted = made[torch.arange(TRIED) % len(made)]
-    hits = [frozen.read(found.toward(trial, wanted, s)).argmax(1).eq(wanted).sum().item() for s in STRENGTHS]
-    context.watch(1.0, "")
-    return Directions(means, moves, STRENGTHS[hits.index(max(hits))])
 
 
 def _stroke_moves(z: Tensor, figures: Tensor, means: Tensor) -> Tensor:
@@ -137,8 +201,3 @@ def _stroke_moves(z: Tensor, figures: Tensor, means: Tensor) -> Tensor:
         gain = torch.dot(along, slopes[row]).clamp(min=1e-6)
         steps[row] = along / gain
     return steps
-
-
-def rebuild(frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Directions:
-    """From what was saved."""
-    return Directions(tensors["means"], tensors["moves"], float(settings["strength"]))

@@ -1,6 +1,7 @@
-"""LACE's idea (Nie, Vahdat & Anandkumar 2021): a classifier of latents gives an energy, and its density is sampled.
+"""The latent reader, which learns what the guide would read, and a method that walks on the energy it gives.
 
-The energy of z for a class is |z|^2 / 2 - log p(class | z). It is sampled by a Langevin walk in the form that leaves
+LACE's idea (Nie, Vahdat & Anandkumar 2021): a classifier of latents gives an energy, and its density is sampled. The
+energy of z for a class is |z|^2 / 2 - log p(class | z). It is sampled by a Langevin walk in the form that leaves
 the standard normal prior exactly as it is where the classifier says nothing: Cotter, Roberts, Stuart & White 2013,
 equation 4.13 (preconditioned Crank-Nicolson Langevin), without the accept-reject step.
 """
@@ -11,13 +12,77 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketgan.core.latents import latents
-from pocketgan.core.rng import derive, rng
-from pocketgan.steer.frozen import Frozen
-from pocketgan.steer.method import Budget, Context
-from pocketgan.steer.reader import Reader, fit_reader
+from pocketgan.core.rng import derive, rng, seeded
+from pocketgan.steer.guides import Frozen
+from pocketgan.steer.method import Budget, Collected, Context, descend
+
+WIDTH = 512
+BATCH = 512
+RATE, DECAY = 2e-3, 0.05
+LADDER = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # certainties that a sieve may ask for
+PURE = 0.9  # share of passing latents that the guide must be sure of
+
+
+class Reader(nn.Module):
+    """Latents ``[N, D]`` to class logits ``[N, K]``: three hidden layers with SiLU."""
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        hidden = [layer for _ in range(2) for layer in (nn.Linear(WIDTH, WIDTH), nn.SiLU())]
+        self.layers = nn.Sequential(nn.Linear(dim, WIDTH), nn.SiLU(), *hidden, nn.Linear(WIDTH, classes))
+
+    def forward(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.layers(z)
+        return logits
+
+    def certainty(self, z: Tensor, labels: Tensor) -> Tensor:
+        """The probability of the class wanted, ``[N]``."""
+        found: Tensor = self(z).softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1)
+        return found
+
+
+def passing(reader: Reader, collected: Collected) -> float:
+    """The certainty from which nearly all latents that pass are ones that the guide would keep.
+
+    The lowest of `LADDER` where at least `PURE` of the passing held-out latents were kept; the highest where none does.
+    """
+    rows = slice(held_out(collected), None)
+    with torch.no_grad():
+        certainty, read = reader(collected.z[rows]).softmax(1).max(1)
+    good = collected.kept[rows] & (collected.labels[rows] == read)
+    for least in LADDER:
+        passes = certainty >= least
+        if bool(passes.any()) and float(good[passes].float().mean()) >= PURE:
+            return least
+    return LADDER[-1]
+
+
+def held_out(collected: Collected) -> int:
+    """The place from which collected latents are held out: the last tenth."""
+    return max(1, len(collected) - len(collected) // 10)
+
+
+def fit_reader(context: Context, seed: int, budget: Budget) -> Reader:
+    """Learn the guide's probabilities of the collected latents, but for those held out: Hinton et al. 2015.
+
+    Sure and unsure ones alike: where the generator's images are hard to read, the reader has to know it.
+    """
+    learned = held_out(context.collected)
+    z, probabilities = context.collected.z[:learned], context.collected.probabilities[:learned]
+    with seeded(seed, "reader"):
+        reader = Reader(z.shape[1], context.frozen.classes)
+    random = rng(seed, "reader batches")
+
+    def loss(step: int) -> Tensor:
+        rows = torch.randint(len(z), (BATCH,), generator=random)
+        return F.cross_entropy(reader(z[rows]), probabilities[rows])
+
+    descend(reader.parameters(), loss, budget.steps, rate=RATE, decay=DECAY, watch=context.watch)
+    return reader.requires_grad_(False).eval()
+
 
 STEPS = 60
 STRIDE = 0.15  # delta of the equation; 2 would draw anew from the prior
@@ -48,14 +113,14 @@ class Energy:
         """As `Steerer.settings`."""
         return {}
 
+    @classmethod
+    def fit(cls, context: Context, seed: int, budget: Budget) -> Energy:
+        """Learn the latent reader."""
+        return cls(fit_reader(context, seed, budget), context.collected.dim)
 
-def fit(context: Context, seed: int, budget: Budget) -> Energy:
-    """Learn the latent reader."""
-    return Energy(fit_reader(context, seed, budget), context.collected.dim)
-
-
-def rebuild(frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Energy:
-    """From what was saved."""
-    reader = Reader(frozen.generator.latent_dim, frozen.classes)
-    reader.load_state_dict(tensors)
-    return Energy(reader.requires_grad_(False).eval(), frozen.generator.latent_dim)
+    @classmethod
+    def rebuild(cls, frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Energy:
+        """From what was saved."""
+        reader = Reader(frozen.generator.latent_dim, frozen.classes)
+        reader.load_state_dict(tensors)
+        return cls(reader.requires_grad_(False).eval(), frozen.generator.latent_dim)

@@ -15,15 +15,11 @@ from pocketgan.core.pixels import PixelRange
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.contracts import Generator, Shape
-from pocketgan.steer.collect import Collected, collect, missing_line
-from pocketgan.steer.frozen import Frozen
-from pocketgan.steer.granting import granted
-from pocketgan.steer.guides import find_guide, keep_guide
-from pocketgan.steer.invert import Inversion, invert
-from pocketgan.steer.method import Budget, Context
-from pocketgan.steer.stored import FOLDER, Facts, Fitted, kept_in, load_fitted, save_fitted
-from pocketgan.steer.table import METHODS, method_of
-from pocketgan.steer.wish import Wish, check_wish
+from pocketgan.steer.fits import METHODS, Facts, Fitted, kept_in, load_fitted, method_of, save_fitted
+from pocketgan.steer.guides import FOLDER, Frozen, find_guide, keep_guide
+from pocketgan.steer.method import Budget, Collected, Context, collect, missing_line
+from pocketgan.steer.search import Inversion, invert
+from pocketgan.steer.wish import Wish, check_wish, granted
 
 
 class Steering:
@@ -131,7 +127,7 @@ class Steering:
         collected = self.collect(latents=latents, seed=seed, watch=watch)
         assert collected.z is not None, "drawn before the clock starts, as collecting is timed by itself"
         began = time.process_time()
-        steerer = row.fit(Context(frozen, collected, watch), seed, Budget(latents, steps))
+        steerer = row.steerer.fit(Context(frozen, collected, watch), seed, Budget(latents, steps))
         facts = Facts(
             method=method,
             seed=seed,

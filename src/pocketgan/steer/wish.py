@@ -1,14 +1,20 @@
-"""What is wanted of a steered model, and whether a fitted method can give it."""
+"""What is wanted of a steered model: whether a fitted method can give it, and how its latents are made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from pocketgan.core.errors import UsageError
-from pocketgan.steer.collect import missing_line
-from pocketgan.steer.stored import Facts
-from pocketgan.steer.table import METHODS
+import torch
+from torch import Tensor
+
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.rng import derive
+from pocketgan.models.saved import weights_digest
+from pocketgan.steer.directions import Directions
+from pocketgan.steer.fits import METHODS, Facts, Fitted
+from pocketgan.steer.guides import Frozen
+from pocketgan.steer.method import Steerer, missing_line
 
 
 class Wish(NamedTuple):
@@ -72,3 +78,47 @@ def check_wish(wish: Wish, facts: Facts, names: Sequence[str], stop: int) -> Non
                 f"the {facts.method} holds {kept:,} latents of class {names[label]} and gives none twice; "
                 f"ask for fewer than {needed:,}, collect more with --latents, or fit flow"
             )
+
+
+def granted(wish: Wish, fitted: Fitted, frozen: Frozen, mover: Steerer | None) -> Callable[[Tensor, int, int], Tensor]:
+    """From labels int64 ``[BLOCK]``, the block's start and a seed to latents float32 ``[BLOCK, D]``.
+
+    Parameters
+    ----------
+    wish
+        What is wanted, and was found to be possible.
+    fitted
+        The method.
+    frozen
+        The generator beside its guide.
+    mover
+        The fitted directions, where the wish has moves.
+
+    Raises
+    ------
+    PocketganError
+        The guide is needed, and is another than that of the fit.
+    """
+    if wish.checked or METHODS[fitted.facts.method].asks_guide:
+        _check_guide(frozen, fitted)
+
+    def latents(labels: Tensor, start: int, seed: int) -> Tensor:
+        z = fitted.steerer.latents(labels, start, seed)
+        if wish.checked:
+            wrong = frozen.read(z).argmax(1) != labels
+            again = fitted.steerer.latents(labels, start, derive(seed, "once more"))
+            z = torch.where(wrong.unsqueeze(1), again, z)
+        if mover is not None:
+            assert isinstance(mover, Directions)
+            z = mover.moved(z, labels, dict(wish.moves or {}))
+        return z
+
+    return latents
+
+
+def _check_guide(frozen: Frozen, fitted: Fitted) -> None:
+    if weights_digest(frozen.guide.network) != fitted.facts.guide:
+        raise PocketganError(
+            f"{frozen.name}: {fitted.facts.method} was fitted with another guide than the one at hand; give that one "
+            "with --guide, or fit it again"
+        )

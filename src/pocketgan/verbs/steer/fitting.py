@@ -10,9 +10,8 @@ from pocketgan.core.terminal import Display
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.report import renew_steering
+from pocketgan.steer.fits import Facts, method_of
 from pocketgan.steer.method import Budget
-from pocketgan.steer.stored import Facts
-from pocketgan.steer.table import method_of
 
 
 class FitReport(NamedTuple):

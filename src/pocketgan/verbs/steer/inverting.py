@@ -16,7 +16,7 @@ from pocketgan.core.terminal import Display
 from pocketgan.data.load import load_images
 from pocketgan.data.pictures import read_pictures
 from pocketgan.models.model import Model
-from pocketgan.steer.invert import Inversion
+from pocketgan.steer.search import Inversion
 
 
 def invert(
