@@ -22,7 +22,7 @@ from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated, shown
 from pocketgan.scorecard.measure import class_spreads, class_variations
 from pocketgan.scorecard.tstr import tstr
-from pocketgan.scorecard.verdict import Facts, find_faults, verdict
+from pocketgan.scorecard.verdict import Evidence, find_faults, verdict
 from pocketgan.verbs.evaluate import evaluate
 from pocketgan.verbs.judge import train_judge
 from pocketgan.verbs.train import train
@@ -309,10 +309,10 @@ def test_a_class_of_few_that_is_mostly_one_image_is_narrow(source: str, small_ju
     assert "least in 3 (" in score(fresh.rows(rows), source, small_judge).verdict
 
 
-def facts(**changes: object) -> Facts:
+def facts(**changes: object) -> Evidence:
     """Healthy ones, with changes."""
     figure = {name: Figure(0.5, 0.49, 0.51) for name in METRICS}
-    base = Facts(
+    base = Evidence(
         figure, dict(figure), "abc", [100, 100, 100], [1 / 3] * 3, [1.0] * 3, [1.0] * 3, [0.0] * 3, None, 0.0, 300
     )
     return replace(base, **changes)  # type: ignore[arg-type]

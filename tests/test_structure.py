@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -81,6 +82,14 @@ def test_no_modules_import_one_another_in_a_ring() -> None:
     names = {name_of(path) for path in FILES}
     graph = {name_of(path): names & set(imports_of(path)) for path in FILES}
     tuple(TopologicalSorter(graph).static_order())  # a CycleError names the ring
+
+
+SCALES = re.compile(r"/ 255|\* 255|(div|mul)_?\(255|127\.5")
+SCALED_BY_HAND = {"core.pixels", "bench.classroom", "bench.known_answers"}
+
+
+def test_bytes_are_scaled_in_one_module() -> None:
+    assert {name_of(path) for path in FILES if SCALES.search(path.read_text())} == SCALED_BY_HAND
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["recipes"], ["recipes", "dcgan"]])

@@ -20,7 +20,7 @@ from pocketgan.metrics.labels import wilson_interval
 from pocketgan.models.judge import Judge
 from pocketgan.scorecard.card import Scorecard, floor_of, make_card
 from pocketgan.scorecard.figures import METRICS, shown
-from pocketgan.scorecard.yardstick import Part, Yardstick, part_of, yardstick
+from pocketgan.scorecard.yardstick import JudgedImages, Yardstick, part_of, yardstick
 
 SEED = 0
 
@@ -147,7 +147,7 @@ def known_answers(out: Path, resamplings: int, display: Display) -> Path:
         for name, make in sets.items():
             images = make()
             floor = floor_of(judge, test, fresh=val, rest=fit, count=len(images))
-            cards[name], _ = make_card(yard, Part(images, judge.read(images.images)), floor)
+            cards[name], _ = make_card(yard, JudgedImages(images, judge.read(images.images)), floor)
             bar.update(len(cards), name)
             display.line(f"{name}: {cards[name].verdict}")
     write_text(out, _markdown(cards, _healthy(yard, resamplings, display), judge))
@@ -161,7 +161,7 @@ def _healthy(yard: Yardstick, resamplings: int, display: Display) -> Healthy:
     free = torch.ones(len(val), dtype=torch.bool)
     free[part_of(val, RESAMPLED, 0)] = False
     rows = free.nonzero().squeeze(1)
-    whole = Part(val, yard.judge.read_kept(val))
+    whole = JudgedImages(val, yard.judge.read_kept(val))
     alarmed, alarms = 0, Counter[str]()
     with display.bar("healthy samples", resamplings) as bar:
         for sample in range(resamplings):

@@ -23,8 +23,8 @@ from pocketgan.metrics.steering import latent_distance, norm_distance, spread_wi
 from pocketgan.models.judge import Judge, Reading
 from pocketgan.models.model import Model
 from pocketgan.report import renew_steering
-from pocketgan.scorecard.yardstick import Part
-from pocketgan.steer.fits import METHODS, ClassFigures, Facts, Figures, Fitted, read_figures, save_figures
+from pocketgan.scorecard.yardstick import JudgedImages
+from pocketgan.steer.fits import METHODS, ClassFigures, Figures, FitFacts, Fitted, read_figures, save_figures
 
 GRID_COLUMNS = 10
 
@@ -67,7 +67,7 @@ class _Budget(NamedTuple):
     seed: int
 
     @classmethod
-    def of(cls, facts: Facts) -> _Budget:
+    def of(cls, facts: FitFacts) -> _Budget:
         return cls(facts.latents, facts.steps, facts.seed)
 
 
@@ -110,10 +110,10 @@ def steering_results(
     """
     chosen = [FIRST, *(name for name in methods or METHODS if name != FIRST)]
     judge, test = Judge.load(device="cpu"), load_images("mnist", "test")
-    real, budget = Part(test, judge.read_kept(test)), _Budget(latents, steps, seed)
+    real, budget = JudgedImages(test, judge.read_kept(test)), _Budget(latents, steps, seed)
     grids = out.with_suffix("")
-    found = [one for path in models for one in _one_model(path, chosen, judge, real, grids, count, budget, display)]
-    write_text(out, markdown(found, out, latents, steps, judge))
+    measured = [one for path in models for one in _one_model(path, chosen, judge, real, grids, count, budget, display)]
+    write_text(out, markdown(measured, out, latents, steps, judge))
     return out
 
 
@@ -121,7 +121,7 @@ def _one_model(
     path: str | Path,
     methods: Sequence[str],
     judge: Judge,
-    real: Part,
+    real: JudgedImages,
     grids: Path,
     count: int,
     budget: _Budget,
@@ -132,7 +132,7 @@ def _one_model(
     home, model.steer.folder = model.steer.folder, None  # what is fitted from here on stays in memory
     name = f"{model.recipe.name}-{model.recipe.seed}"
     bank: _Drawn | None = None
-    found = []
+    measured = []
     for method in methods:
         if method in kept:
             fitted = model.steer.fitted(method)
@@ -150,11 +150,11 @@ def _one_model(
             write_bytes(picture, to_png(_grid(drawn)))
             if home is not None and method in kept:
                 save_figures(home, known)
-        found.append(known)
+        measured.append(known)
         display.line(f"{name} {method}: {known.hit:.2%} hits, worst class {known.worst:.2%}")
     if home is not None and kept:
         display.line(f"the page with these figures: {renew_steering(home)}")
-    return found
+    return measured
 
 
 def _counts(fitted: Fitted, count: int) -> dict[int, int]:
@@ -186,7 +186,7 @@ def _measure(
     model: Model,
     fitted: Fitted,
     judge: Judge,
-    real: Part,
+    real: JudgedImages,
     drawn: _Drawn,
     again: _Drawn,
     bank: _Drawn,

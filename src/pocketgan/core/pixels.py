@@ -1,4 +1,4 @@
-"""The only door between bytes and floats: pixel ranges, grids and PNG.
+"""Between bytes and floats: pixel ranges, brightness, grids and PNG.
 
 Images are uint8 ``[N, C, H, W]`` everywhere outside the networks. A network sees one of two ranges:
 
@@ -9,7 +9,8 @@ signed    [-1, 1]    generators that end in tanh
 unit      [0, 1]     generators that end in ReLU ([0, inf), cut at 1) or sigmoid
 ========  =========  ==========================================================
 
-All 256 byte values survive the round trip in both ranges.
+All 256 byte values survive the round trip in both ranges. No other module of the package scales bytes, but for the
+benchmarks: `bench/classroom.py` loads images as tutorials do, `bench/known_answers.py` adds noise to bytes.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ def to_bytes(images: Tensor, pixels: PixelRange) -> Tensor:
     floats = images.detach().to(torch.float32)
     scaled = floats.add(1.0).mul_(127.5) if pixels == "signed" else floats.mul(255.0)
     return scaled.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def to_brightness(images: Tensor) -> Tensor:
+    """Mean of the channels, 0 to 1: uint8 ``[N, C, H, W]`` in, float64 ``[N, H, W]`` out."""
+    return images.double().mean(1) / 255
 
 
 def images_for(images: Tensor, device: torch.device) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pocketgan.core.pixels import to_brightness
+
 PART = 2000  # images: a whole set in float64 takes gigabytes
 
 
@@ -26,7 +28,7 @@ def from_brightness(figures: Callable[[Tensor], Tensor], images: Tensor) -> Tens
     Tensor
         ``[N, F]``.
     """
-    return torch.cat([figures(part.double().mean(1) / 255) for part in images.split(PART)])
+    return torch.cat([figures(to_brightness(part)) for part in images.split(PART)])
 
 
 APPEARANCES = ("brightness", "sharpness", "offset_right", "offset_down")
@@ -58,10 +60,10 @@ def _appearance(grey: Tensor) -> Tensor:
     variance = grey.var((1, 2), correction=0)
     sharpness = torch.where(variance > 0, (right + down) / 2 / variance.clamp(min=1e-12), 0.0)
     ink = grey.sum((1, 2))
-    places_right = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
-    places_down = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
-    offset_right = torch.where(ink > 0, (grey.sum(1) @ places_right) / ink.clamp(min=1e-12), 0.0)
-    offset_down = torch.where(ink > 0, (grey.sum(2) @ places_down) / ink.clamp(min=1e-12), 0.0)
+    positions_right = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    positions_down = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
+    offset_right = torch.where(ink > 0, (grey.sum(1) @ positions_right) / ink.clamp(min=1e-12), 0.0)
+    offset_down = torch.where(ink > 0, (grey.sum(2) @ positions_down) / ink.clamp(min=1e-12), 0.0)
     return torch.stack([brightness, sharpness, offset_right, offset_down], 1)
 
 
@@ -91,7 +93,7 @@ def _strokes(ink: Tensor) -> Tensor:
     area = ink.sum((1, 2)).clamp(min=1e-9)
     columns = torch.arange(width, dtype=torch.float64).expand(height, width)
     rows = torch.arange(height, dtype=torch.float64).unsqueeze(1).expand(height, width)
-    middle_x, middle_y = ((ink * places).sum((1, 2)) / area for places in (columns, rows))
+    middle_x, middle_y = ((ink * positions).sum((1, 2)) / area for positions in (columns, rows))
     x, y = columns - middle_x[:, None, None], rows - middle_y[:, None, None]
     across, down, both = ((ink * product).sum((1, 2)) / area for product in (x * x, y * y, x * y))
     slant = -both / down.clamp(min=1e-9)

@@ -27,13 +27,19 @@ def squared_distances(one: Tensor, other: Tensor, other_norms: Tensor | None = N
     return products.mul_(-2).add_(norms).add_(one.square().sum(1, keepdim=True)).clamp_(min=0)
 
 
-def chunks(queries: Tensor, rows: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances of all `queries` to all `rows`, a band of queries at a time."""
+def chunks(queries: Tensor, rows: Tensor, *, others: bool = False) -> Iterator[tuple[slice, Tensor]]:
+    """Squared distances of all `queries` to all `rows`, a band of queries at a time.
+
+    With `others` the two are one set, and each row's distance to itself is infinite.
+    """
     norms = rows.square().sum(1)
     size = max(1, CHUNK_ELEMENTS // max(1, len(rows)))
     for start in range(0, len(queries), size):
         band = slice(start, min(len(queries), start + size))
-        yield band, squared_distances(queries[band], rows, norms)
+        squared = squared_distances(queries[band], rows, norms)
+        if others:
+            squared.diagonal(band.start).fill_(torch.inf)
+        yield band, squared
 
 
 def nearest(queries: Tensor, rows: Tensor) -> Nearest:
@@ -47,8 +53,7 @@ def nearest(queries: Tensor, rows: Tensor) -> Nearest:
 def nearest_other(rows: Tensor) -> Nearest:
     """The nearest other row of the same set to each row of ``[N, D]``, N at least 2."""
     index = torch.empty(len(rows), dtype=torch.int64)
-    for band, squared in chunks(rows, rows):
-        _hide_self(squared, band)
+    for band, squared in chunks(rows, rows, others=True):
         index[band] = squared.argmin(1)
     return Nearest(_exact(rows, rows, index), index)
 
@@ -57,15 +62,10 @@ def radii(rows: Tensor, k: int) -> Tensor:
     """Squared distance of each row of ``[N, D]`` to its k-th nearest other row: ``[N]``; infinite for N <= k."""
     if len(rows) <= k:
         return torch.full((len(rows),), torch.inf, dtype=rows.dtype)
-    found = torch.empty(len(rows), dtype=rows.dtype)
-    for band, squared in chunks(rows, rows):
-        _hide_self(squared, band)
-        found[band] = squared.topk(k, 1, largest=False, sorted=True).values[:, -1]
-    return found
-
-
-def _hide_self(squared: Tensor, band: slice) -> None:
-    squared[torch.arange(len(squared)), torch.arange(band.start, band.stop)] = torch.inf
+    squared_radii = torch.empty(len(rows), dtype=rows.dtype)
+    for band, squared in chunks(rows, rows, others=True):
+        squared_radii[band] = squared.topk(k, 1, largest=False, sorted=True).values[:, -1]
+    return squared_radii
 
 
 def _exact(queries: Tensor, rows: Tensor, index: Tensor) -> Tensor:
@@ -137,9 +137,9 @@ def manifold(real: Tensor, fake: Tensor, subsets: Tensor, real_radii: Tensor | N
         lonely[band] = squared.min(1).values
         closest = torch.minimum(closest, squared.min(0).values)
         columns, hits = squared.T.contiguous(), within.T.contiguous()  # picking rows is much faster than columns
-        for place, (rows, squared_radii) in enumerate(zip(members, fake_radii, strict=True)):
-            recalled[place] += (columns[rows] < squared_radii[:, None]).any(0).sum()
-            covered[place] += hits[rows].any(0).sum()
+        for number, (rows, squared_radii) in enumerate(zip(members, fake_radii, strict=True)):
+            recalled[number] += (columns[rows] < squared_radii[:, None]).any(0).sum()
+            covered[number] += hits[rows].any(0).sum()
     chosen, counts = subsets.double(), subsets.sum(1).double()
     return Manifold(
         precision=chosen @ (inside > 0).double() / counts,

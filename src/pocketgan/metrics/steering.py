@@ -30,21 +30,21 @@ def spread_within(real: Tensor, real_labels: Tensor, fake: Tensor, fake_labels: 
     classes
         Over which the mean is taken.
     """
-    found = []
+    manifolds = []
     for label in classes:
         rows = fake[fake_labels == label]
-        found.append(manifold(real[real_labels == label], rows, torch.ones(1, len(rows), dtype=torch.bool)))
+        manifolds.append(manifold(real[real_labels == label], rows, torch.ones(1, len(rows), dtype=torch.bool)))
     return Spread(
-        sum(float(one.coverage[0]) for one in found) / len(found),
-        sum(float(one.recall[0]) for one in found) / len(found),
+        sum(float(one.coverage[0]) for one in manifolds) / len(manifolds),
+        sum(float(one.recall[0]) for one in manifolds) / len(manifolds),
     )
 
 
 def norm_distance(one: Tensor, other: Tensor) -> float:
     """The Kolmogorov-Smirnov distance of the norms of latents ``[N, D]`` and ``[M, D]``, in [0, 1]."""
     first, second = one.norm(dim=1).sort().values, other.norm(dim=1).sort().values
-    places = torch.cat([first, second])
-    below = [torch.searchsorted(norms, places, right=True).double() / len(norms) for norms in (first, second)]
+    both = torch.cat([first, second])
+    below = [torch.searchsorted(norms, both, right=True).double() / len(norms) for norms in (first, second)]
     return float((below[0] - below[1]).abs().max())
 
 
@@ -53,9 +53,9 @@ def latent_distance(one: Tensor, one_labels: Tensor, other: Tensor, other_labels
 
     The unbiased squared MMD with the cubic kernel, which feels means, spreads and skews: Bińkowski et al. 2018.
     """
-    found = []
+    distances = []
     for label in classes:
         rows = other[other_labels == label]
         whole = torch.ones(1, len(rows), dtype=torch.bool)
-        found.append(float(kernel_distances(one[one_labels == label], rows, whole)[0]))
-    return sum(found) / len(found)
+        distances.append(float(kernel_distances(one[one_labels == label], rows, whole)[0]))
+    return sum(distances) / len(distances)

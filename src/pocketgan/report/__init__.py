@@ -171,7 +171,7 @@ def _evenly(items: Sequence[Any], most: int) -> list[Any]:
     """At most `most` of them, evenly chosen, the first and the last among them."""
     if len(items) <= most:
         return list(items)
-    return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
+    return [items[round(number * (len(items) - 1) / (most - 1))] for number in range(most)]
 
 
 def _strip(run: Run) -> list[tuple[int, str]]:
@@ -229,9 +229,9 @@ def _confusions(run: Run, scores: Scores) -> list[tuple[Markup, str]]:
 def _unsure(run: Run, one: Unsure) -> dict[str, Any]:
     """What the page shows of one fake; a picture outside the run folder counts as missing."""
     path = (run.folder / one.file).resolve()
-    found = path.is_relative_to(run.folder.resolve()) and path.is_file()
+    shown = path.is_relative_to(run.folder.resolve()) and path.is_file()
     return {
-        "picture": data_uri(_enlarged_file(path, width=196)) if found else None,
+        "picture": data_uri(_enlarged_file(path, width=196)) if shown else None,
         "file": one.file,
         "label": None if one.label is None else _name(run, one.label),
         "read_as": _name(run, one.read_as),

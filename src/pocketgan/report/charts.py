@@ -105,8 +105,8 @@ def line_chart(
     legend, ends = 0.0, spread([y_of(line.points[-1][1]) for line in series], 15)
     for line, end in zip(series, ends, strict=True):
         kind = "line accent" if line.accent else "line"
-        places = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in line.points)
-        parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, places))
+        corners = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in line.points)
+        parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, corners))
         if len(line.points) <= FEW_POINTS:
             parts += [svg.dot(x_of(x), y_of(y), 3, line.accent) for x, y in line.points]
         value = line.points[-1][1]
@@ -219,10 +219,10 @@ def tick_texts(ticks: Sequence[float], percent: bool) -> list[str]:
     return [f"{tick * factor:.{decimals}f}" + "%" * percent for tick in ticks]
 
 
-def spread(places: Sequence[float], distance: float) -> list[float]:
+def spread(positions: Sequence[float], distance: float) -> list[float]:
     """Places of labels, moved until neighbours are at least `distance` apart, in the same order."""
-    order = sorted(range(len(places)), key=lambda index: places[index])
-    moved = list(places)
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    moved = list(positions)
     for below, above in pairwise(order):
         lack = distance - (moved[above] - moved[below])
         if lack > 0:

@@ -11,7 +11,7 @@ from pocketgan.core.files import write_text
 from pocketgan.report.page import render
 from pocketgan.report.scorecard import about_metric, comparison_facts, ends_of, grouped
 from pocketgan.report.scorecard_charts import scale_of, track
-from pocketgan.scorecard.comparison import Comparison, Place, Row
+from pocketgan.scorecard.comparison import Comparison, Row, Standing
 from pocketgan.scorecard.figures import METRICS, shown
 from pocketgan.scorecard.listing import MAIN, NONE
 
@@ -51,8 +51,8 @@ def write_comparison_page(comparison: Comparison, path: str | Path) -> Path:
     ]
     main = [by_metric[name] for name in MAIN if name in by_metric]
     overview = [
-        (subject.name, [_cell(row, row.places[place]) for _, row in main], len(subject.faults))
-        for place, subject in enumerate(comparison.subjects)
+        (subject.name, [_cell(row, row.places[number]) for _, row in main], len(subject.faults))
+        for number, subject in enumerate(comparison.subjects)
     ]
     content = {
         "comparison": comparison,
@@ -67,17 +67,17 @@ def write_comparison_page(comparison: Comparison, path: str | Path) -> Path:
     return Path(path)
 
 
-def _cell(row: Row, place: Place | None) -> tuple[str, bool]:
-    return (shown(row.metric, place.value), place.best) if place else (NONE, False)
+def _cell(row: Row, standing: Standing | None) -> tuple[str, bool]:
+    return (shown(row.metric, standing.value), standing.best) if standing else (NONE, False)
 
 
 def _block(comparison: Comparison, name: str, row: Row) -> Block:
-    scale = scale_of(METRICS[row.metric].better, [row.floor, *(place for place in row.places if place)])
+    scale = scale_of(METRICS[row.metric].better, [row.floor, *(standing for standing in row.places if standing)])
     lines = []
-    for subject, place in zip(comparison.subjects, row.places, strict=True):
-        if place is not None:
-            value, ends = shown(row.metric, place.value), ends_of(row.metric, place)
-            drawn = track(place, row.floor, scale, alt=f"{value}, {ends}", accent=place.best)
-            lines.append(Line(subject.name, value, ends, place.best, place.saturated, drawn))
+    for subject, standing in zip(comparison.subjects, row.places, strict=True):
+        if standing is not None:
+            value, ends = shown(row.metric, standing.value), ends_of(row.metric, standing)
+            drawn = track(standing, row.floor, scale, alt=f"{value}, {ends}", accent=standing.best)
+            lines.append(Line(subject.name, value, ends, standing.best, standing.saturated, drawn))
     floor = shown(row.metric, row.floor.value), ends_of(row.metric, row.floor)
     return Block(name, about_metric(row.metric), *floor, lines)

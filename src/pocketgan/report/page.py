@@ -104,6 +104,6 @@ def _captioned(picture: Image.Image, caption: str) -> Image.Image:
     frame = Image.new(picture.mode, (picture.width, picture.height + CAPTION_HEIGHT))
     frame.paste(picture, (0, 0))
     white: int | tuple[int, int, int] = 255 if picture.mode == "L" else (255, 255, 255)
-    place = (picture.width / 2, picture.height + CAPTION_HEIGHT / 2 - 2)
-    ImageDraw.Draw(frame).text(place, caption, fill=white, font=ImageFont.load_default(18), anchor="mm")
+    centre = (picture.width / 2, picture.height + CAPTION_HEIGHT / 2 - 2)
+    ImageDraw.Draw(frame).text(centre, caption, fill=white, font=ImageFont.load_default(18), anchor="mm")
     return frame

@@ -29,7 +29,7 @@ LABELS = {
     "none": "The images have no labels, so classes are those that the judge reads, and nothing counts as misread.",
 }
 DIGEST_SHOWN = 12  # hexadecimal digits
-Facts = list[tuple[str, str]]  # what, and what is said of it
+FactRows = list[tuple[str, str]]  # what, and what is said of it
 
 
 def about_metric(metric: str) -> str:
@@ -47,7 +47,7 @@ def gap(tstr: TstrFacts) -> str:
     )
 
 
-def scorecard_facts(card: Scorecard) -> Facts:
+def scorecard_facts(card: Scorecard) -> FactRows:
     """How the figures came about, and how the images that they are measured against were kept apart."""
     scored = [("Scored", _images(card.subject, title_of(card)))]
     if card.made_by:
@@ -60,7 +60,7 @@ def scorecard_facts(card: Scorecard) -> Facts:
     return [*scored, learned, ("Labels", LABELS[card.labels]), *_protocol(card.judge, card.reference, card.floor)]
 
 
-def comparison_facts(comparison: Comparison) -> Facts:
+def comparison_facts(comparison: Comparison) -> FactRows:
     """What is the same for all that are compared."""
     return [
         ("Scored", f"{comparison.count:,} images of each"),
@@ -69,7 +69,7 @@ def comparison_facts(comparison: Comparison) -> Facts:
     ]
 
 
-def _protocol(judge: dict[str, str], reference: SetFacts, floor: SetFacts) -> Facts:
+def _protocol(judge: dict[str, str], reference: SetFacts, floor: SetFacts) -> FactRows:
     return [
         ("Measured against", f"{_images(reference)}: real images, for this alone."),
         ("Floor", f"{_images(floor)}: fresh real images, scored in just the same way."),
@@ -137,28 +137,29 @@ def write_scorecard_page(folder: str | Path) -> Path:
     PocketganError
         One of its files is damaged, or the page cannot be written.
     """
-    found = read_card_folder(Path(folder))
-    if found is None:
+    card_folder = read_card_folder(Path(folder))
+    if card_folder is None:
         raise UsageError(f"{folder} holds no {CARD}; give a folder made by `pocketgan evaluate --out`")
     target = Path(folder) / "scorecard.html"
-    card = found.card
-    write_text(target, render("scorecard_page.html.j2", title=title_of(card), scorecard=scorecard_content(found)))
+    card = card_folder.card
+    write_text(target, render("scorecard_page.html.j2", title=title_of(card), scorecard=scorecard_content(card_folder)))
     return target
 
 
-def scorecard_content(found: CardFolder) -> dict[str, Any]:
+def scorecard_content(card_folder: CardFolder) -> dict[str, Any]:
     """All names that the scorecard's part of a page uses."""
-    card = found.card
+    card = card_folder.card
     return {
         "card": card,
         "title": title_of(card),
         "groups": _groups(card),
         "some_saturated": any(score.saturated for score in card.metrics.values()),
         "classes": _class_rows(card.classes, card.subject.count),
-        "map": _map(found),
-        "map_share": f"{found.map.share:.0%}" if found.map else "",
+        "map": _map(card_folder),
+        "map_share": f"{card_folder.map.share:.0%}" if card_folder.map else "",
         "pictures": {
-            name: data_uri(png(enlarged(open_picture(path), ENLARGED_WIDTH))) for name, path in found.pictures.items()
+            name: data_uri(png(enlarged(open_picture(path), ENLARGED_WIDTH)))
+            for name, path in card_folder.pictures.items()
         },
         "facts": scorecard_facts(card),
     }
@@ -214,9 +215,10 @@ def _class_rows(classes: list[ClassFacts], count: int) -> list[ClassRow]:
     ]
 
 
-def _map(found: CardFolder) -> Markup:
-    if found.map is None:
+def _map(card_folder: CardFolder) -> Markup:
+    if card_folder.map is None:
         return Markup("")
-    alt = f"Map of {len(found.map.real):,} real images and {len(found.map.fake):,} of {title_of(found.card)}."
-    names = [row.name for row in found.card.classes]
-    return both_widths(partial(feature_map, found.map, names, alt=alt))
+    points, title = card_folder.map, title_of(card_folder.card)
+    alt = f"Map of {len(points.real):,} real images and {len(points.fake):,} of {title}."
+    names = [row.name for row in card_folder.card.classes]
+    return both_widths(partial(feature_map, points, names, alt=alt))

@@ -1,6 +1,6 @@
 """The drawings of a scorecard: intervals beside the floor, bars of the classes, the map of features.
 
-Tracks and bars have places in per cent of their own width, so that one drawing fits any page.
+Tracks and bars have positions in per cent of their own width, so that one drawing fits any page.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def scale_of(better: Better, intervals: Iterable[Interval]) -> Scale:
 def track(interval: Interval, floor: Interval, scale: Scale, *, alt: str, accent: bool) -> Markup:
     """A value with its interval, over the band that is the floor's interval."""
 
-    def place(value: float) -> float:
+    def position(value: float) -> float:
         return 100 * (value - scale[0]) / (scale[1] - scale[0])
 
-    width = max(place(floor.high) - place(floor.low), THINNEST)
-    left = (place(floor.high) + place(floor.low) - width) / 2
+    width = max(position(floor.high) - position(floor.low), THINNEST)
+    left = (position(floor.high) + position(floor.low) - width) / 2
     kind = " accent" if accent else ""
     ends = Markup("").join(
-        Markup('<line class="line{0}" x1="{1:.2f}%" x2="{1:.2f}%" y1="7" y2="17"/>').format(kind, place(end))
+        Markup('<line class="line{0}" x1="{1:.2f}%" x2="{1:.2f}%" y1="7" y2="17"/>').format(kind, position(end))
         for end in (interval.low, interval.high)
     )
     return Markup(
@@ -51,7 +51,9 @@ def track(interval: Interval, floor: Interval, scale: Scale, *, alt: str, accent
         '<rect class="floor" x="{:.2f}%" width="{:.2f}%" y="0" height="24"/>'
         '<line class="bar{}" x1="{:.2f}%" x2="{:.2f}%" y1="12" y2="12"/>{}'
         '<circle class="dot{}" cx="{:.2f}%" cy="12" r="5"/></svg>'
-    ).format(alt, left, width, kind, place(interval.low), place(interval.high), ends, kind, place(interval.value))
+    ).format(
+        alt, left, width, kind, position(interval.low), position(interval.high), ends, kind, position(interval.value)
+    )
 
 
 def bar(value: float, full: float, mark: float | None = None) -> Markup:
@@ -77,19 +79,19 @@ def feature_map(points: FeatureMap, names: Sequence[str], *, alt: str, width: in
     factor = min((width - 2 * edge) / ((max(xs) - min(xs)) or 1.0), (height - 2 * edge) / ((max(ys) - min(ys)) or 1.0))
     middle = ((max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2)
 
-    def place(x: float, y: float) -> tuple[float, float]:
+    def position(x: float, y: float) -> tuple[float, float]:
         return width / 2 + (x - middle[0]) * factor, height / 2 - (y - middle[1]) * factor
 
     def cloud(kind: str, dots: Sequence[Point]) -> Markup:
-        places = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in (place(*dot[:2]) for dot in dots))
-        return Markup('<path class="cloud {}" d="{}"/>').format(kind, places)
+        positions = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in (position(*dot[:2]) for dot in dots))
+        return Markup('<path class="cloud {}" d="{}"/>').format(kind, positions)
 
     parts = [cloud("real", real), cloud("fake", fake)]
     if len(names) <= MOST_NAMES:
         for label, name in enumerate(names):
             members = [point for point in real if point[2] == label]
             if members:
-                x, y = place(*(statistics.median(point[axis] for point in members) for axis in (0, 1)))
+                x, y = position(*(statistics.median(point[axis] for point in members) for axis in (0, 1)))
                 parts.append(svg.text(x, y + 6, name, "named strong", "middle"))
     kind = "wide" if width >= WIDE else "narrow"
     return Markup('<div class="map {}">{}</div>').format(kind, svg.drawing(parts, width, height, alt))

@@ -54,7 +54,7 @@ class ClassRow(NamedTuple):
     coverage_bar: Markup
 
 
-class Part(NamedTuple):
+class MethodSection(NamedTuple):
     """All that the page shows of one method."""
 
     method: str
@@ -95,18 +95,18 @@ def write_steering_page(path: str | Path) -> Path:
 
 def steering_summary(run: Path) -> list[tuple[str, str, str | None]]:
     """Methods that were fitted to a run's model: name, what it is, and what the judge measured, if it did."""
-    found = []
+    summaries = []
     for method in kept_in(run / "model"):
         figures = read_figures(run / "model", method)
-        found.append((method, METHODS[method].about, steering_words.summary(figures) if figures else None))
-    return found
+        summaries.append((method, METHODS[method].about, steering_words.summary(figures) if figures else None))
+    return summaries
 
 
 def _content(model: Model, home: Path) -> dict[str, Any]:
     """All names that the page uses."""
     assert model.folder is not None, "the page is about a folder"
     fits, folder = model.steer.everything(), home.resolve().name
-    parts = [_part(model, name, fitted, read_figures(model.folder, name)) for name, fitted in fits.items()]
+    parts = [_section(model, name, fitted, read_figures(model.folder, name)) for name, fitted in fits.items()]
     unmeasured = [fits[part.method].facts for part in parts if part.figures is None]
     measurable, judges = _measurable(model, fits), {part.figures.judge for part in parts if part.figures}
     return {
@@ -136,7 +136,7 @@ def _measurable(model: Model, fits: dict[str, Fitted]) -> bool:
     return whole and judge_for(model.shape, names, "cpu") is not None
 
 
-def _part(model: Model, method: str, fitted: Fitted, figures: Figures | None) -> Part:
+def _section(model: Model, method: str, fitted: Fitted, figures: Figures | None) -> MethodSection:
     facts, names = fitted.facts, model.steer.names()
     images, labels = _images(model, fitted)
     read = model.steer.guided_by(None).guide.label(images) == labels
@@ -161,7 +161,7 @@ def _part(model: Model, method: str, fitted: Fitted, figures: Figures | None) ->
         told += [("Latents", steering_words.latents(figures))] if method != "bank" else []
         told += [("Time", steering_words.time_each(figures))]
     about, look = steering_words.ABOUT[method]
-    return Part(
+    return MethodSection(
         method=method,
         about=about,
         look=look,

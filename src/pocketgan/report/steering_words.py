@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from pocketgan.report.words import duration, per_cent
-from pocketgan.steer.fits import Facts, Figures
+from pocketgan.steer.fits import Figures, FitFacts
 
 ABOUT = {  # what a method is, and what to look at in its images
     "flow": (
@@ -43,7 +43,7 @@ ABOUT = {  # what a method is, and what to look at in its images
 }
 
 
-def fit_facts(facts: Facts) -> str:
+def fit_facts(facts: FitFacts) -> str:
     """What a fit was made from and what it took."""
     return (
         f"{facts.latents:,} latents that the guide read in {duration(facts.collect_seconds)}; then "
@@ -95,7 +95,7 @@ def time_each(figures: Figures) -> str:
     return f"{max(0.0, figures.latent_ms):.3f} ms for a latent, {figures.image_ms:.3f} ms with its image, in CPU time"
 
 
-def measuring_commands(folder: str, unmeasured: Iterable[Facts]) -> list[str]:
+def measuring_commands(folder: str, unmeasured: Iterable[FitFacts]) -> list[str]:
     """The commands that let the judge measure fits: one for each budget that they were made with."""
     budgets: dict[tuple[int, int, int], list[str]] = {}
     for facts in unmeasured:

@@ -16,8 +16,8 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.models.judge import Judge
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated
 from pocketgan.scorecard.measure import Measured, Progress, measure
-from pocketgan.scorecard.verdict import Facts, Fault, find_faults, verdict
-from pocketgan.scorecard.yardstick import Part, Yardstick, part_of, yardstick
+from pocketgan.scorecard.verdict import Evidence, Fault, find_faults, verdict
+from pocketgan.scorecard.yardstick import JudgedImages, Yardstick, part_of, yardstick
 
 FORMAT_VERSION = 1
 CARD = "scorecard.json"
@@ -157,12 +157,14 @@ def floor_of(
     kept_names = list(METRICS)
 
     def make() -> dict[str, torch.Tensor]:
-        found = measure(yardstick(judge, reference, rest), Part(chosen, judge.read_kept(chosen)), False, on_progress)
-        figures = [found.figures.get(name, NOTHING) for name in kept_names]
+        measured = measure(
+            yardstick(judge, reference, rest), JudgedImages(chosen, judge.read_kept(chosen)), False, on_progress
+        )
+        figures = [measured.figures.get(name, NOTHING) for name in kept_names]
         return {
             "figures": torch.tensor([[f.value, f.low, f.high] for f in figures], dtype=torch.float64),
-            "diversities": torch.tensor([torch.nan if d is None else d for d in found.diversities]),
-            "counts": torch.tensor(found.counts),
+            "diversities": torch.tensor([torch.nan if d is None else d for d in measured.diversities]),
+            "counts": torch.tensor(measured.counts),
         }
 
     key = f"floor {FLOOR_VERSION} {kept_names} {judge.digest} {reference.digest} {rest.digest} {chosen.digest}"
@@ -178,7 +180,7 @@ NOTHING = Figure(torch.nan, torch.nan, torch.nan)
 
 def make_card(
     yard: Yardstick,
-    part: Part,
+    judged: JudgedImages,
     floor: Floor,
     *,
     balanced: bool = False,
@@ -191,7 +193,7 @@ def make_card(
     ----------
     yard
         What they are measured against.
-    part
+    judged
         The images with the judge's reading.
     floor
         Of as many real images, from `floor_of`.
@@ -200,32 +202,32 @@ def make_card(
     made_by
         Of a model's images: its recipe and seeds.
     """
-    found = measure(yard, part, balanced, on_progress)
-    names = part.images.class_names or yard.reference.images.class_names
+    measured = measure(yard, judged, balanced, on_progress)
+    names = judged.images.class_names or yard.reference.images.class_names
     training_labels = yard.training.images.labels
     assert training_labels is not None, "a yardstick has labels"
     if balanced:
-        shares = found.expected
+        shares = measured.expected
     else:
         shares = (training_labels.bincount(minlength=len(names)).double() / len(training_labels)).tolist()
-    facts = Facts(
-        figures=found.figures,
+    evidence = Evidence(
+        figures=measured.figures,
         floor=floor.figures,
         class_names=names,
-        counts=found.counts,
+        counts=measured.counts,
         shares=shares,
-        diversities=found.diversities,
+        diversities=measured.diversities,
         real_diversities=floor.diversities,
-        diversity_errors=_diversity_errors(found, floor),
-        confusion=found.confusion,
-        reference_copies=found.reference_copies,
-        distinct=found.distinct,
+        diversity_errors=_diversity_errors(measured, floor),
+        confusion=measured.confusion,
+        reference_copies=measured.reference_copies,
+        distinct=measured.distinct,
     )
-    faults = find_faults(facts)
-    count = len(part)
-    labels: Literal["asked", "given", "none"] = "none" if part.images.labels is None else "given"
+    faults = find_faults(evidence)
+    count = len(judged)
+    labels: Literal["asked", "given", "none"] = "none" if judged.images.labels is None else "given"
     card = Scorecard(
-        subject=_set_facts(part.images),
+        subject=_set_facts(judged.images),
         made_by=made_by or {},
         labels="asked" if balanced else labels,
         reference=_set_facts(yard.reference.images),
@@ -234,22 +236,22 @@ def make_card(
         judge={"version": yard.judge.version, "digest": yard.judge.digest},
         metrics={
             protocol_name(name, count): _score(name, figure, floor.figures[name])
-            for name, figure in found.figures.items()
+            for name, figure in measured.figures.items()
             if name in floor.figures
         },
-        classes=_classes(names, found, shares),
-        confusion=found.confusion,
-        reference_copies=found.reference_copies,
-        distinct=found.distinct,
+        classes=_classes(names, measured, shares),
+        confusion=measured.confusion,
+        reference_copies=measured.reference_copies,
+        distinct=measured.distinct,
         faults=[_fault(fault) for fault in faults],
         verdict=verdict(faults),
     )
-    return card, found
+    return card, measured
 
 
-def _diversity_errors(found: Measured, floor: Floor) -> list[float]:
+def _diversity_errors(measured: Measured, floor: Floor) -> list[float]:
     """The relative standard error of each class's diversity over the floor's, were the images real: ``[K]``."""
-    rows = zip(found.variations, found.counts, floor.counts, strict=True)
+    rows = zip(measured.variations, measured.counts, floor.counts, strict=True)
     return [variation / 2 * (1 / max(own, 1) + 1 / max(real, 1)) ** 0.5 for variation, own, real in rows]
 
 
@@ -266,13 +268,13 @@ def _set_facts(images: ImageSet) -> SetFacts:
     return SetFacts(name=images.name, digest=images.digest, count=len(images))
 
 
-def _classes(names: tuple[str, ...], found: Measured, shares: list[float]) -> list[ClassFacts]:
+def _classes(names: tuple[str, ...], measured: Measured, shares: list[float]) -> list[ClassFacts]:
     rows = []
-    for place, name in enumerate(names):
+    for label, name in enumerate(names):
         labelled = misread = None
-        if found.confusion is not None:
-            labelled = sum(found.confusion[place])
-            misread = labelled - found.confusion[place][place]
-        facts = {"count": found.counts[place], "share": shares[place], "diversity": found.diversities[place]}
+        if measured.confusion is not None:
+            labelled = sum(measured.confusion[label])
+            misread = labelled - measured.confusion[label][label]
+        facts = {"count": measured.counts[label], "share": shares[label], "diversity": measured.diversities[label]}
         rows.append(ClassFacts(name=name, labelled=labelled, misread=misread, **facts))
     return rows

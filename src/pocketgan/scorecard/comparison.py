@@ -15,7 +15,7 @@ from pocketgan.scorecard.card import FaultFacts, Interval, Score, Scorecard, Set
 from pocketgan.scorecard.figures import METRICS, protocol_name
 
 
-class Place(Interval):
+class Standing(Interval):
     """One subject's value of a metric; `best` where it is in the group that `best_group` tells."""
 
     saturated: bool
@@ -27,7 +27,7 @@ class Row(BaseModel, frozen=True):
 
     metric: str
     floor: Interval
-    places: list[Place | None]
+    places: list[Standing | None]
 
 
 class Compared(BaseModel, frozen=True):
@@ -83,7 +83,7 @@ def compare_cards(entries: Sequence[Entry]) -> Comparison:
         measured = [score for score in scores if score is not None]
         if measured:
             places = [
-                None if score is None else Place(**_ends(score), saturated=score.saturated, best=best)
+                None if score is None else Standing(**_ends(score), saturated=score.saturated, best=best)
                 for score, best in zip(scores, best_group(scores), strict=True)
             ]
             name = protocol_name(metric, cards[0].subject.count)

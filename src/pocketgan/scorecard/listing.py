@@ -12,7 +12,7 @@ from rich.table import Table
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import read_bytes
 from pocketgan.scorecard.card import Interval, Scorecard
-from pocketgan.scorecard.comparison import Comparison, Place, Row, title_of
+from pocketgan.scorecard.comparison import Comparison, Row, Standing, title_of
 from pocketgan.scorecard.figures import METRICS, protocol_name, shown
 
 MAIN = ("tstr", "fd_judge", "label_error", "precision", "recall", "coverage", "diversity", "label_kl", "copy_share")
@@ -61,7 +61,9 @@ def _metrics_down(comparison: Comparison) -> Table:
         table.add_column(escape(subject.name), justify="right")
     table.add_column("real images", justify="right", no_wrap=True)
     for name, row in comparison.metrics.items():
-        cells = [f"{_marked(row, place)}\n{_half_width(row, place)}" if place else NONE for place in row.places]
+        cells = [
+            f"{_marked(row, standing)}\n{_half_width(row, standing)}" if standing else NONE for standing in row.places
+        ]
         table.add_row(name, *cells, f"{shown(row.metric, row.floor.value)}\n{_half_width(row, row.floor)}")
     return table
 
@@ -73,8 +75,8 @@ def _subjects_down(comparison: Comparison) -> Table:
     for row in rows:
         table.add_column(row.metric.replace("_", "\n"), justify="right")
     table.add_column("faults", justify="right")
-    for place, subject in enumerate(comparison.subjects):
-        cells = [_marked(row, found) if (found := row.places[place]) else NONE for row in rows]
+    for number, subject in enumerate(comparison.subjects):
+        cells = [_marked(row, standing) if (standing := row.places[number]) else NONE for row in rows]
         table.add_row(escape(subject.name), *cells, str(len(subject.faults)))
     table.add_row("real images", *(shown(row.metric, row.floor.value) for row in rows), "")
     return table
@@ -92,8 +94,8 @@ def above_table(path: Path) -> bytes:
     """
     if not path.exists():
         return b"# Leaderboard\n\n"
-    above, found, _ = read_bytes(path).partition(TABLE_BELOW.encode())
-    if not found:
+    above, marker, _ = read_bytes(path).partition(TABLE_BELOW.encode())
+    if not marker:
         raise UsageError(f"{path} was not made by --markdown and would be written over; name another file")
     return above
 
@@ -102,22 +104,22 @@ def leaderboard(comparison: Comparison) -> str:
     """The comparison as a Markdown table of the main metrics, the subject nearest to real images first."""
     rows = _main_rows(comparison)
     distances = next(row.places for row in rows if row.metric == "fd_judge")
-    order = sorted(range(len(comparison.subjects)), key=lambda place: _value(distances[place]))
+    order = sorted(range(len(comparison.subjects)), key=lambda number: _value(distances[number]))
     top = [TABLE_BELOW, "", "Nearest to real images first.", ""]
     heads = ["", *(f"`{protocol_name(row.metric, comparison.count)}`" for row in rows), "verdict"]
     lines = [*top, _line(heads), _line(["---", *["---:"] * len(rows), "---"])]
     lines.append(_line(["*real images*", *(_written(row, row.floor) for row in rows), ""]))
-    for place in order:
-        subject = comparison.subjects[place]
-        cells = [_written(row, found) if (found := row.places[place]) else NONE for row in rows]
+    for number in order:
+        subject = comparison.subjects[number]
+        cells = [_written(row, standing) if (standing := row.places[number]) else NONE for row in rows]
         lines.append(_line([subject.name, *cells, subject.verdict]))
     note = f"{_protocol(comparison)}. Bold: the best, or too near to it for the intervals to tell."
     return "\n".join([*lines, "", f"{note} ± is half the 95 % interval."]) + "\n"
 
 
 def _main_rows(comparison: Comparison) -> list[Row]:
-    found = {row.metric: row for row in comparison.metrics.values()}
-    return [found[metric] for metric in MAIN if metric in found]
+    by_metric = {row.metric: row for row in comparison.metrics.values()}
+    return [by_metric[metric] for metric in MAIN if metric in by_metric]
 
 
 def _protocol(comparison: Comparison) -> str:
@@ -126,22 +128,22 @@ def _protocol(comparison: Comparison) -> str:
     return f"N = {comparison.count:,}; {judge}; {real}"
 
 
-def _value(place: Place | None) -> float:
-    return float("inf") if place is None else place.value
+def _value(standing: Standing | None) -> float:
+    return float("inf") if standing is None else standing.value
 
 
-def _marked(row: Row, place: Place) -> str:
-    return f"{shown(row.metric, place.value)} {'*' if place.best else ' '}{'~' if place.saturated else ' '}"
+def _marked(row: Row, standing: Standing) -> str:
+    return f"{shown(row.metric, standing.value)} {'*' if standing.best else ' '}{'~' if standing.saturated else ' '}"
 
 
 def _half_width(row: Row, ends: Interval) -> str:
     return f"±{shown(row.metric, (ends.high - ends.low) / 2)}"
 
 
-def _written(row: Row, place: Interval) -> str:
-    value = shown(row.metric, place.value)
-    bold = isinstance(place, Place) and place.best
-    return f"{f'**{value}**' if bold else value} {_half_width(row, place)}"
+def _written(row: Row, standing: Interval) -> str:
+    value = shown(row.metric, standing.value)
+    bold = isinstance(standing, Standing) and standing.best
+    return f"{f'**{value}**' if bold else value} {_half_width(row, standing)}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from pocketgan.metrics.labels import confusion, label_counts, wilson_interval
 from pocketgan.metrics.neighbours import Closeness, Manifold, closeness, manifold, nearest_other
 from pocketgan.metrics.spread import halves, spread
 from pocketgan.scorecard.figures import Figure
-from pocketgan.scorecard.yardstick import SPACES, Part, Yardstick
+from pocketgan.scorecard.yardstick import SPACES, JudgedImages, Yardstick
 
 HALF_SHARE = 0.5  # of its expected share that a class must have to count as covered
 LEAST_MEMBERS = 20  # images of a class whose diversity can be told
@@ -62,14 +62,16 @@ STAGES = ("distances", "neighbours", "classes", "copies, pixels", "copies, judge
 Progress = Callable[[int, str], None]  # stages done of `STAGES`, and which one begins
 
 
-def measure(yard: Yardstick, part: Part, balanced: bool = False, on_progress: Progress | None = None) -> Measured:
+def measure(
+    yard: Yardstick, judged: JudgedImages, balanced: bool = False, on_progress: Progress | None = None
+) -> Measured:
     """Every metric but `tstr`.
 
     Parameters
     ----------
     yard
         What the images are measured against.
-    part
+    judged
         The images, with labels or without, and the judge's reading of them.
     balanced
         Whether each class was asked for equally often. Else the shares expected are those of the set's own labels, or
@@ -82,9 +84,9 @@ def measure(yard: Yardstick, part: Part, balanced: bool = False, on_progress: Pr
         if on_progress is not None:
             on_progress(STAGES.index(stage), stage)
 
-    real, fake = yard.reference.reading.features, part.reading.features
-    classes, count = part.reading.probabilities.shape[1], len(part)
-    read, labels = part.reading.labels, part.images.labels
+    real, fake = yard.reference.reading.features, judged.reading.features
+    classes, count = judged.reading.probabilities.shape[1], len(judged)
+    read, labels = judged.reading.labels, judged.images.labels
     sets = halves(count)
     figures: dict[str, Figure] = {}
     begin("distances")
@@ -92,9 +94,9 @@ def measure(yard: Yardstick, part: Part, balanced: bool = False, on_progress: Pr
     figures["fd_judge"] = _from(torch.tensor([frechet_distance(known, moments(fake[chosen])) for chosen in sets]))
     figures["kd_judge"] = _from(kernel_distances(real, fake, sets, yard.kernel))
     begin("neighbours")
-    found = manifold(real, fake, sets, yard.radii)
+    neighbourhoods = manifold(real, fake, sets, yard.radii)
     for name in ("precision", "recall", "density", "coverage"):
-        figures[name] = _from(getattr(found, name))
+        figures[name] = _from(getattr(neighbourhoods, name))
 
     begin("classes")
     expected = _expected(yard, labels, classes, balanced)
@@ -115,16 +117,16 @@ def measure(yard: Yardstick, part: Part, balanced: bool = False, on_progress: Pr
     near = {}
     for space, name in zip(SPACES, ("copy_share", "copy_share_judge"), strict=True):
         begin(f"copies, {space}")
-        points = part.points(space)
+        points = judged.points(space)
         near[space] = closeness(points, yard.training.points(space), yard.reference.points(space))
         figures[name] = _share(near[space].distance < yard.copy_distance[space])
     pixels = near["pixels"]
     figures["memorisation"] = _from(torch.stack([_ratio(pixels, chosen) for chosen in sets]))
     begin("twins")
-    twins = nearest_other(part.points("pixels")).distance
+    twins = nearest_other(judged.points("pixels")).distance
     figures["duplicates"] = _share(twins < yard.twin_distance)
     begin("appearance")
-    looks = appearance(part.images.images)
+    looks = appearance(judged.images.images)
     for column, name in enumerate(APPEARANCES):
         figures[name] = _from(torch.stack([looks[chosen, column].mean() for chosen in sets]))
 
@@ -135,9 +137,9 @@ def measure(yard: Yardstick, part: Part, balanced: bool = False, on_progress: Pr
         diversities=[value if told[row] else None for row, value in enumerate(diversities[0].tolist())],
         variations=class_variations(real, yard.reference.reading.labels, classes).tolist(),
         confusion=table,
-        reference_copies=float(images_in(part.images, yard.reference.images).double().mean()),
-        distinct=len({row.tobytes() for row in part.images.images.contiguous().numpy()}),
-        manifold=found,
+        reference_copies=float(images_in(judged.images, yard.reference.images).double().mean()),
+        distinct=len({row.tobytes() for row in judged.images.images.contiguous().numpy()}),
+        manifold=neighbourhoods,
         closeness=near,
         twins=twins,
     )
@@ -174,7 +176,7 @@ def class_spreads(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     It is the root of twice the features' total variance, so that no pair has to be visited; 0 for fewer than 2 images.
     """
     members = [features[labels == label].double() for label in range(classes)]
-    variances = [part.var(0).sum() if len(part) > 1 else torch.zeros((), dtype=torch.float64) for part in members]
+    variances = [rows.var(0).sum() if len(rows) > 1 else torch.zeros((), dtype=torch.float64) for rows in members]
     return (2 * torch.stack(variances)).sqrt()
 
 

@@ -12,60 +12,60 @@ from pocketgan.core.files import write_bytes, write_json
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.scorecard.card import FORMAT_VERSION
 from pocketgan.scorecard.measure import Measured
-from pocketgan.scorecard.yardstick import Part, Yardstick, part_of
+from pocketgan.scorecard.yardstick import JudgedImages, Yardstick, part_of
 
 PAIRS = 10
 SHOWN = 20
 MAP_POINTS = 1000  # of each kind
 
 
-def write_pictures(folder: Path, found: Measured, part: Part, yard: Yardstick) -> None:
+def write_pictures(folder: Path, measured: Measured, judged: JudgedImages, yard: Yardstick) -> None:
     """Write the pictures of a scorecard into its folder.
 
     ``closest.png`` has the fakes nearest to a training image over those images; ``best.png`` and ``worst.png`` the
     fakes that the judge is most and least sure of, ``unreal.png`` those farthest from real images,
     ``uncovered.png`` the real images that most lack a fake near them, and ``map.json`` the points of `feature_map`.
     """
-    pixels = found.closeness["pixels"]
+    pixels = measured.closeness["pixels"]
     rows = pixels.distance.argsort(stable=True)[:PAIRS]
-    pairs = torch.cat([part.images.images[rows], yard.training.images.images[pixels.row[rows]]])
+    pairs = torch.cat([judged.images.images[rows], yard.training.images.images[pixels.row[rows]]])
     write_bytes(folder / "closest.png", to_png(grid(pairs, columns=PAIRS), scale=2))
-    sure = _sureness(part)
+    sure = _sureness(judged)
     order = sure.argsort(stable=True)
     pictures = {
-        "worst": part.images.images[order[:SHOWN]],
-        "best": part.images.images[_one_of_each(part, order.flip(0))],
-        "unreal": part.images.images[found.manifold.nearest_real.argsort(descending=True, stable=True)[:SHOWN]],
-        "uncovered": yard.reference.images.images[_uncovered(found)],
+        "worst": judged.images.images[order[:SHOWN]],
+        "best": judged.images.images[_one_of_each(judged, order.flip(0))],
+        "unreal": judged.images.images[measured.manifold.nearest_real.argsort(descending=True, stable=True)[:SHOWN]],
+        "uncovered": yard.reference.images.images[_uncovered(measured)],
     }
     for name, images in pictures.items():
         if len(images):
             write_bytes(folder / f"{name}.png", to_png(grid(images, columns=10), scale=2))
-    write_json(folder / "map.json", {"format_version": FORMAT_VERSION, **feature_map(part, yard)})
+    write_json(folder / "map.json", {"format_version": FORMAT_VERSION, **feature_map(judged, yard)})
 
 
-def _sureness(part: Part) -> Tensor:
+def _sureness(judged: JudgedImages) -> Tensor:
     """How sure the judge is of each image's label, or of what it reads where there is none: ``[N]``."""
-    labels = part.reading.labels if part.images.labels is None else part.images.labels
-    return part.reading.probabilities.gather(1, labels[:, None]).squeeze(1)
+    labels = judged.reading.labels if judged.images.labels is None else judged.images.labels
+    return judged.reading.probabilities.gather(1, labels[:, None]).squeeze(1)
 
 
-def _one_of_each(part: Part, order: Tensor) -> Tensor:
+def _one_of_each(judged: JudgedImages, order: Tensor) -> Tensor:
     """The first rows of an order, taking turns through the classes."""
-    labels = part.reading.labels[order]
-    classes = part.reading.probabilities.shape[1]
+    labels = judged.reading.labels[order]
+    classes = judged.reading.probabilities.shape[1]
     each = max(1, SHOWN // classes)
     return torch.cat([order[labels == label][:each] for label in range(classes)])[:SHOWN]
 
 
-def _uncovered(found: Measured) -> Tensor:
+def _uncovered(measured: Measured) -> Tensor:
     """Real images with no fake in their neighbourhood, the farthest from any first: rows of the reference."""
-    alone = torch.where(found.manifold.covering == 0, found.manifold.nearest_fake, -1.0)
+    alone = torch.where(measured.manifold.covering == 0, measured.manifold.nearest_fake, -1.0)
     order = alone.argsort(descending=True, stable=True)[:SHOWN]
     return order[alone[order] >= 0]
 
 
-def feature_map(part: Part, yard: Yardstick) -> dict[str, Any]:
+def feature_map(judged: JudgedImages, yard: Yardstick) -> dict[str, Any]:
     """Real images and fakes on the two main axes of the real images' features (principal components).
 
     Returns
@@ -79,11 +79,11 @@ def feature_map(part: Part, yard: Yardstick) -> dict[str, Any]:
     _, sizes, axes = torch.linalg.svd(real - mean, full_matrices=False)
     signs = torch.where(axes[:2].sum(1) < 0, -1.0, 1.0).double()  # the decomposition leaves them open
 
-    def points(part: Part) -> list[list[float]]:
-        few = part.rows(part_of(part.images, MAP_POINTS, 0))
+    def points(judged: JudgedImages) -> list[list[float]]:
+        few = judged.rows(part_of(judged.images, MAP_POINTS, 0))
         places = ((few.reading.features.double() - mean) @ axes[:2].T) * signs
         labels = few.reading.labels
         return [[round(x, 3), round(y, 3), int(label)] for (x, y), label in zip(places.tolist(), labels, strict=True)]
 
     share = float(sizes[:2].square().sum() / sizes.square().sum())
-    return {"share": share, "real": points(yard.reference), "fake": points(part)}
+    return {"share": share, "real": points(yard.reference), "fake": points(judged)}

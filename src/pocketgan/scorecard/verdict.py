@@ -48,7 +48,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Evidence:
     """What the rules look at; all from one set of images and one floor.
 
     Attributes
@@ -106,9 +106,9 @@ class Facts:
         return max(0.0, (self.figures[metric].value - floor) / (1 - floor))
 
 
-def find_faults(facts: Facts) -> list[Fault]:
+def find_faults(evidence: Evidence) -> list[Fault]:
     """Every fault that a rule sees, the plainest first; none for healthy images."""
-    return [fault for rule in RULES for fault in rule(facts)]
+    return [fault for rule in RULES for fault in rule(evidence)]
 
 
 def verdict(faults: Sequence[Fault]) -> str:
@@ -119,10 +119,10 @@ def verdict(faults: Sequence[Fault]) -> str:
     return f"{told[0].upper()}{told[1:]}."
 
 
-def _missing_classes(facts: Facts) -> Iterator[Fault]:
+def _missing_classes(evidence: Evidence) -> Iterator[Fault]:
     missing, short = [], []
-    for name, count, share in zip(facts.class_names, facts.counts, facts.shares, strict=True):
-        expected = share * facts.count
+    for name, count, share in zip(evidence.class_names, evidence.counts, evidence.shares, strict=True):
+        expected = share * evidence.count
         if expected - count <= SIGMAS * expected**0.5:
             continue
         if count < MISSING * expected:
@@ -136,24 +136,26 @@ def _missing_classes(facts: Facts) -> Iterator[Fault]:
         yield Fault("missing class", "classes_covered", text)
 
 
-def _imbalance(facts: Facts) -> Iterator[Fault]:
-    if facts.above("label_kl") and not any(_missing_classes(facts)):
-        ratios = [count / (share * facts.count) for count, share in zip(facts.counts, facts.shares, strict=True)]
+def _imbalance(evidence: Evidence) -> Iterator[Fault]:
+    if evidence.above("label_kl") and not any(_missing_classes(evidence)):
+        ratios = [
+            count / (share * evidence.count) for count, share in zip(evidence.counts, evidence.shares, strict=True)
+        ]
         most, least = ratios.index(max(ratios)), ratios.index(min(ratios))
-        names = facts.class_names
+        names = evidence.class_names
         told = f"{names[most]} has {ratios[most]:.1f} times its share, {names[least]} {ratios[least]:.1f} times"
         yield Fault("imbalance", "label_kl", f"the classes are out of proportion: {told}")
 
 
-def _labels(facts: Facts) -> Iterator[Fault]:
-    if not facts.above("label_error") or facts.confusion is None:
+def _labels(evidence: Evidence) -> Iterator[Fault]:
+    if not evidence.above("label_error") or evidence.confusion is None:
         return
-    swapped = list(_swapped_pairs(facts.confusion))
+    swapped = list(_swapped_pairs(evidence.confusion))
     for one, other in swapped:
-        names = facts.class_names
+        names = evidence.class_names
         yield Fault("labels", "label_error", f"classes {names[one]} and {names[other]} are swapped")
     if not swapped:
-        share = facts.figures["label_error"].value
+        share = evidence.figures["label_error"].value
         yield Fault("labels", "label_error", f"{_share(share)} of the labels disagree with the images")
 
 
@@ -165,80 +167,84 @@ def _swapped_pairs(confusion: Sequence[Sequence[int]]) -> Iterator[tuple[int, in
                 yield other, one
 
 
-def _copies(facts: Facts) -> Iterator[Fault]:
-    if facts.reference_copies > MARGIN["copy_share"]:
-        told = f"{_share(facts.reference_copies)} are copies of the images kept apart for the test"
+def _copies(evidence: Evidence) -> Iterator[Fault]:
+    if evidence.reference_copies > MARGIN["copy_share"]:
+        told = f"{_share(evidence.reference_copies)} are copies of the images kept apart for the test"
         yield Fault("copies", "copy_share", told)
-    if facts.above("copy_share"):
-        told = f"{_share(facts.excess('copy_share'))} are copies of training images, or nearly"
+    if evidence.above("copy_share"):
+        told = f"{_share(evidence.excess('copy_share'))} are copies of training images, or nearly"
         yield Fault("copies", "copy_share", told)
-    elif facts.above("copy_share_judge"):
-        told = f"{_share(facts.excess('copy_share_judge'))} are like training images as only copies are, to the judge"
+    elif evidence.above("copy_share_judge"):
+        told = (
+            f"{_share(evidence.excess('copy_share_judge'))} are like training images as only copies are, to the judge"
+        )
         yield Fault("copies", "copy_share_judge", told)
-    elif facts.below("memorisation"):
-        ratio = facts.figures["memorisation"].value / facts.floor["memorisation"].value
+    elif evidence.below("memorisation"):
+        ratio = evidence.figures["memorisation"].value / evidence.floor["memorisation"].value
         told = f"images lie nearer to training rows than to unseen ones ({ratio:.2f} of what fresh real images do)"
         yield Fault("copies", "memorisation", told)
 
 
-def _duplicates(facts: Facts) -> Iterator[Fault]:
-    if facts.above("duplicates"):
-        different = f"only {facts.distinct:,} of {facts.count:,} images differ"
-        many = f"{_share(facts.excess('duplicates'))} have a twin in the set, or nearly"
-        yield Fault("duplicates", "duplicates", different if facts.distinct < 0.9 * facts.count else many)
+def _duplicates(evidence: Evidence) -> Iterator[Fault]:
+    if evidence.above("duplicates"):
+        different = f"only {evidence.distinct:,} of {evidence.count:,} images differ"
+        many = f"{_share(evidence.excess('duplicates'))} have a twin in the set, or nearly"
+        yield Fault("duplicates", "duplicates", different if evidence.distinct < 0.9 * evidence.count else many)
 
 
-def _quality(facts: Facts) -> Iterator[Fault]:
-    if facts.below("precision"):
-        share = 1 - facts.figures["precision"].value / facts.floor["precision"].value
+def _quality(evidence: Evidence) -> Iterator[Fault]:
+    if evidence.below("precision"):
+        share = 1 - evidence.figures["precision"].value / evidence.floor["precision"].value
         yield Fault("unreal", "precision", f"{_share(share)} of the images look like nothing real")
 
 
-def _variety(facts: Facts) -> Iterator[Fault]:
+def _variety(evidence: Evidence) -> Iterator[Fault]:
     for metric in ("coverage", "recall"):
-        if facts.below(metric):
-            share = facts.figures[metric].value / facts.floor[metric].value
+        if evidence.below(metric):
+            share = evidence.figures[metric].value / evidence.floor[metric].value
             yield Fault("variety", metric, f"they cover {_share(share)} of what real images cover")
             break
-    rows = zip(facts.class_names, facts.diversities, facts.real_diversities, facts.diversity_errors, strict=True)
+    rows = zip(
+        evidence.class_names, evidence.diversities, evidence.real_diversities, evidence.diversity_errors, strict=True
+    )
     ratios = [
         (own / real, name)
         for name, own, real, error in rows
         if own is not None and real is not None and own < real * min(NARROW, math.exp(-CHANCE * error))
     ]
     narrow = [f"{name} ({ratio:.0%})" for ratio, name in sorted(ratios)[:3]]
-    if facts.below("diversity") or (narrow and facts.known("diversity")):
-        value = facts.figures["diversity"].value / facts.floor["diversity"].value
+    if evidence.below("diversity") or (narrow and evidence.known("diversity")):
+        value = evidence.figures["diversity"].value / evidence.floor["diversity"].value
         told = f"images of a class differ {value:.0%} as much as real ones do"
         yield Fault("variety", "diversity", told + (f", least in {_listed(narrow)}" if narrow else ""))
 
 
-def _appearance(facts: Facts) -> Iterator[Fault]:
-    own, real = facts.figures, facts.floor
-    if facts.below("sharpness") or facts.above("sharpness"):
+def _appearance(evidence: Evidence) -> Iterator[Fault]:
+    own, real = evidence.figures, evidence.floor
+    if evidence.below("sharpness") or evidence.above("sharpness"):
         ratio = own["sharpness"].value / real["sharpness"].value
         told = "blurred" if ratio < 1 else "too sharp or noisy"
         yield Fault("sharpness", "sharpness", f"the images are {told}: {ratio:.2f} times the contrast of neighbours")
-    if facts.below("brightness") or facts.above("brightness"):
+    if evidence.below("brightness") or evidence.above("brightness"):
         ratio = own["brightness"].value / real["brightness"].value
         yield Fault("brightness", "brightness", f"the images are {ratio:.2f} times as bright as real ones")
     moved = []
     for metric, directions in (("offset_right", ("right", "left")), ("offset_down", ("down", "up"))):
-        if facts.below(metric) or facts.above(metric):
+        if evidence.below(metric) or evidence.above(metric):
             pixels = own[metric].value - real[metric].value
             moved.append(f"{abs(pixels):.1f} pixels {directions[pixels < 0]}")
     if moved:
         yield Fault("shift", "offset_right", f"the images are shifted {' and '.join(moved)}")
 
 
-def _distance(facts: Facts) -> Iterator[Fault]:
-    own, real = facts.figures["fd_judge"], facts.floor["fd_judge"]
+def _distance(evidence: Evidence) -> Iterator[Fault]:
+    own, real = evidence.figures["fd_judge"], evidence.floor["fd_judge"]
     if own.low > FAR * real.high:
         times = own.value / real.value
         yield Fault("distance", "fd_judge", f"as a whole they lie {times:.0f} times as far off as real images do")
 
 
-Rule = Callable[[Facts], Iterator[Fault]]
+Rule = Callable[[Evidence], Iterator[Fault]]
 RULES: tuple[Rule, ...] = (
     *(_quality, _missing_classes, _imbalance, _labels, _copies),
     *(_duplicates, _variety, _appearance, _distance),

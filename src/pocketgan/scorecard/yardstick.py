@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
+from pocketgan.core.pixels import to_floats
 from pocketgan.core.rng import rng
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
@@ -24,19 +25,19 @@ FEWEST = 10 * K
 
 
 @dataclass(frozen=True)
-class Part:
+class JudgedImages:
     """Some images with what the judge makes of them."""
 
     images: ImageSet
     reading: Reading
 
-    def rows(self, index: Tensor) -> Part:
+    def rows(self, index: Tensor) -> JudgedImages:
         """Some of them, picked by int64 or bool."""
-        return Part(self.images.rows(index), Reading(*(tensor[index] for tensor in self.reading)))
+        return JudgedImages(self.images.rows(index), Reading(*(tensor[index] for tensor in self.reading)))
 
     def points(self, space: str) -> Tensor:
         """The images as points, float32 ``[N, D]``: pixels in [0, 1], or the judge's features."""
-        return self.images.images.flatten(1).float() / 255 if space == "pixels" else self.reading.features
+        return to_floats(self.images.images.flatten(1), "unit") if space == "pixels" else self.reading.features
 
     def __len__(self) -> int:
         return len(self.images)
@@ -63,8 +64,8 @@ class Yardstick:
     """
 
     judge: Judge
-    reference: Part
-    training: Part
+    reference: JudgedImages
+    training: JudgedImages
     copy_distance: dict[str, float]
     twin_distance: float
     radii: Tensor
@@ -85,7 +86,7 @@ def yardstick(judge: Judge, reference: ImageSet, training: ImageSet) -> Yardstic
                 f"judge {judge.version} does not know the images or classes of {images.name}; make one with "
                 f"`pocketgan judge train --data IMAGES --out JUDGE` and give --judge JUDGE"
             )
-    known, learned = (Part(images, judge.read_kept(images)) for images in (reference, training))
+    known, learned = (JudgedImages(images, judge.read_kept(images)) for images in (reference, training))
 
     def of_both() -> dict[str, Tensor]:
         return {space: nearest(known.points(space), learned.points(space)).distance for space in SPACES}

@@ -43,15 +43,13 @@ class Bank:
         numbers = torch.arange(start, start + len(labels))
         if bool((labels != labels[0]).any()):
             numbers = numbers // self.classes  # classes take turns
-        found = torch.empty(len(labels), self.dim)
+        z = torch.empty(len(labels), self.dim)
         for label in labels.unique().tolist():
             rows = labels == label
             shelf = self.shelves[label]
             order = torch.randperm(len(shelf), generator=rng(seed, "bank", label))
-            found[rows] = shelf[
-                order[numbers[rows].clamp(max=len(shelf) - 1)]
-            ]  # beyond it nobody asked: the block's rest
-        return found
+            z[rows] = shelf[order[numbers[rows].clamp(max=len(shelf) - 1)]]  # beyond it nobody asked: the block's rest
+        return z
 
     def tensors(self) -> dict[str, Tensor]:
         """As `Steerer.tensors`."""
@@ -64,9 +62,9 @@ class Bank:
     @classmethod
     def fit(cls, context: Context, seed: int, budget: Budget) -> Bank:
         """Keep what was collected."""
-        found = context.collected
-        index = found.kept.nonzero().squeeze(1)
-        return cls(found.seed, found.dim, index, found.labels[index], context.frozen.classes)
+        collected = context.collected
+        index = collected.kept.nonzero().squeeze(1)
+        return cls(collected.seed, collected.dim, index, collected.labels[index], context.frozen.classes)
 
     @classmethod
     def rebuild(cls, frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Bank:

@@ -38,12 +38,12 @@ class Predictor:
 
     def predict(self, labels: Tensor) -> Tensor:
         """Classes int64 ``[N]`` to latents ``[N, D]``."""
-        found: Tensor = self.network(F.one_hot(labels, self.classes).float())
-        return found
+        z: Tensor = self.network(F.one_hot(labels, self.classes).float())
+        return z
 
     @torch.no_grad()
     def latents(self, labels: Tensor, start: int, seed: int) -> Tensor:
-        """As `Steerer.latents`; neither place nor seed changes anything."""
+        """As `Steerer.latents`; neither index nor seed changes anything."""
         return self.predict(labels)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -163,11 +163,11 @@ class Directions:
         for label in context.collected.made:
             rows = labels == label
             moves[label] = _stroke_moves(z[rows], figures[rows], means)
-        found = cls(means, moves, STRENGTHS[0])
+        untuned = cls(means, moves, STRENGTHS[0])
         made = torch.tensor(context.collected.made)
         trial = latents(derive(seed, "directions' strength"), 0, TRIED, z.shape[1])
         wanted = made[torch.arange(TRIED) % len(made)]
-        hits = [frozen.read(found.toward(trial, wanted, s)).argmax(1).eq(wanted).sum().item() for s in STRENGTHS]
+        hits = [frozen.read(untuned.toward(trial, wanted, s)).argmax(1).eq(wanted).sum().item() for s in STRENGTHS]
         context.watch(1.0, "")
         return cls(means, moves, STRENGTHS[hits.index(max(hits))])
 

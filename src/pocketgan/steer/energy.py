@@ -40,8 +40,8 @@ class Reader(nn.Module):
 
     def certainty(self, z: Tensor, labels: Tensor) -> Tensor:
         """The probability of the class wanted, ``[N]``."""
-        found: Tensor = self(z).softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1)
-        return found
+        certainty: Tensor = self(z).softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1)
+        return certainty
 
 
 def passing(reader: Reader, collected: Collected) -> float:
@@ -61,7 +61,7 @@ def passing(reader: Reader, collected: Collected) -> float:
 
 
 def held_out(collected: Collected) -> int:
-    """The place from which collected latents are held out: the last tenth."""
+    """Index from which collected latents are held out: the last tenth."""
     return max(1, len(collected) - len(collected) // 10)
 
 

@@ -53,7 +53,7 @@ FORMAT_VERSION = 1
 ABOUT, WEIGHTS = "steer.json", "steer.safetensors"
 
 
-class Facts(BaseModel):
+class FitFacts(BaseModel):
     """What is known of a fit.
 
     Attributes
@@ -88,7 +88,7 @@ class Fitted(NamedTuple):
     """A steerer with the facts of its fit."""
 
     steerer: Steerer
-    facts: Facts
+    facts: FitFacts
 
 
 def kept_in(folder: Path) -> list[str]:
@@ -122,7 +122,7 @@ def load_fitted(folder: Path, frozen: Frozen) -> Fitted:
     content = read_json(path)
     check_version(path, content, FORMAT_VERSION)
     try:
-        facts = Facts.model_validate(content.get("facts"))
+        facts = FitFacts.model_validate(content.get("facts"))
     except ValidationError as error:
         raise PocketganError(f"{path}: {complaint(error)}; fit it again with pocketgan steer fit") from error
     if facts.generator != weights_digest(frozen.generator):

@@ -73,11 +73,11 @@ class Flow(nn.Module):
     def forward(self, noise: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Noise ``[N, D]`` and classes int64 ``[N]`` to latents ``[N, D]`` and log-determinants ``[N]``."""
         classes = F.one_hot(labels, self.classes).float()
-        z, total = noise, torch.zeros(len(noise))
+        z, log_determinants = noise, torch.zeros(len(noise))
         for coupling, rotation in zip(self.couplings, self.rotations, strict=True):
             z, change = coupling(z @ rotation, classes)
-            total = total + change
-        return z, total
+            log_determinants = log_determinants + change
+        return z, log_determinants
 
 
 BATCH = 256
@@ -104,7 +104,7 @@ class SiftedFlow:
     @torch.no_grad()
     def latents(self, labels: Tensor, start: int, seed: int) -> Tensor:
         """As `Steerer.latents`."""
-        found = torch.zeros(len(labels), self.dim)
+        surest = torch.zeros(len(labels), self.dim)
         best = torch.full((len(labels),), -1.0)
         random = rng(seed, "flow", start)
         open_rows = torch.arange(len(labels))
@@ -113,11 +113,11 @@ class SiftedFlow:
             z, _ = self.flow(torch.randn(len(open_rows), self.dim, generator=random), wanted)
             certainty = self.reader.certainty(z, wanted)
             better = certainty > best[open_rows]
-            found[open_rows[better]], best[open_rows[better]] = z[better], certainty[better]
+            surest[open_rows[better]], best[open_rows[better]] = z[better], certainty[better]
             open_rows = (best < self.enough).nonzero().squeeze(1)
             if not len(open_rows):
                 break
-        return found
+        return surest
 
     def tensors(self) -> dict[str, Tensor]:
         """As `Steerer.tensors`."""

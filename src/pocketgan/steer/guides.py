@@ -51,8 +51,8 @@ class Frozen:
 
     def log_probabilities(self, z: Tensor) -> Tensor:
         """What the guide reads in the images of latents ``[N, D]``: log-probabilities ``[N, K]``, with gradients."""
-        found: Tensor = self.guide.network(self.pictures(z)).log_softmax(1)
-        return found
+        log_probabilities: Tensor = self.guide.network(self.pictures(z)).log_softmax(1)
+        return log_probabilities
 
     def read(self, z: Tensor) -> Tensor:
         """The guide's probabilities float32 ``[N, K]`` of the images as bytes."""
@@ -92,18 +92,18 @@ def find_guide(
     if guide is None and folder is not None and holds(folder / FOLDER / GUIDE, "classifier"):
         guide = folder / FOLDER / GUIDE
     if guide is None:
-        found = guide_for(shape, class_names, device)
-        if found is None:
+        chosen = guide_for(shape, class_names, device)
+        if chosen is None:
             raise UsageError(
                 f"{name}: the shipped guide does not know these images; train one with "
                 "`pocketgan classify train --data IMAGES --out GUIDE` and give --guide GUIDE"
             )
     else:
-        found = guide if isinstance(guide, Classifier) else Classifier.load(guide, device)
-    refuse_judge(found, "--guide")
-    if found.shape != shape:
-        raise UsageError(f"--guide reads images {list(found.shape)}, {name} makes {list(shape)}")
-    return found
+        chosen = guide if isinstance(guide, Classifier) else Classifier.load(guide, device)
+    refuse_judge(chosen, "--guide")
+    if chosen.shape != shape:
+        raise UsageError(f"--guide reads images {list(chosen.shape)}, {name} makes {list(shape)}")
+    return chosen
 
 
 def keep_guide(guide: Classifier, folder: Path) -> None:

@@ -32,8 +32,8 @@ class Collected:
     ----------
     seed
         They are ``latents(seed, 0, N)``.
-    dim
-        Length of a latent.
+    z
+        The latents, float32 ``[N, D]``.
     probabilities
         The guide's, float32 ``[N, K]``.
     seconds
@@ -41,14 +41,14 @@ class Collected:
     """
 
     seed: int
-    dim: int
+    z: Tensor
     probabilities: Tensor
     seconds: float
 
-    @cached_property
-    def z(self) -> Tensor:
-        """The latents, float32 ``[N, D]``."""
-        return latents(self.seed, 0, len(self), self.dim)
+    @property
+    def dim(self) -> int:
+        """Length of a latent."""
+        return self.z.shape[1]
 
     @cached_property
     def labels(self) -> Tensor:
@@ -118,8 +118,9 @@ def collect(
         return {"probabilities": torch.cat(parts), "seconds": seconds}
 
     networks = weights_digest(frozen.generator), weights_digest(frozen.guide.network), frozen.guide.device.type
-    found = cached(f"collected {networks} {own} {count}", read)
-    collected = Collected(own, dim, found["probabilities"], float(found["seconds"]))
+    readings = cached(f"collected {networks} {own} {count}", read)
+    z = latents(own, 0, count, dim)
+    collected = Collected(own, z, readings["probabilities"], float(readings["seconds"]))
     if not collected.made:
         raise UsageError(
             f"{frozen.name}: the guide is sure of hardly any of {count:,} images, so no class can be asked for; "

@@ -44,17 +44,17 @@ class Search:
         target = labels.to(self.frozen.guide.device)
         walking = torch.arange(len(z))
         for step in range(STEPS):
-            place = z[walking].requires_grad_(True)
-            losses = F.nll_loss(self.frozen.log_probabilities(place), target[walking], reduction="none")
-            (slope,) = torch.autograd.grad(losses.sum(), place)
+            points = z[walking].requires_grad_(True)
+            losses = F.nll_loss(self.frozen.log_probabilities(points), target[walking], reduction="none")
+            (slope,) = torch.autograd.grad(losses.sum(), points)
             unsure = losses.detach().cpu() > -math.log(SURE)
-            walking, place, slope = walking[unsure], place.detach()[unsure], slope[unsure]
+            walking, points, slope = walking[unsure], points.detach()[unsure], slope[unsure]
             if not len(walking):
                 break
-            norms = place.norm(dim=1, keepdim=True)
-            slope = slope - (slope * place).sum(1, keepdim=True) * place / norms.square()  # along the sphere
+            norms = points.norm(dim=1, keepdim=True)
+            slope = slope - (slope * points).sum(1, keepdim=True) * points / norms.square()  # along the sphere
             stride = STRIDE * (1 - step / STEPS) * norms / slope.norm(dim=1, keepdim=True).clamp(min=1e-12)
-            moved = place - stride * slope
+            moved = points - stride * slope
             z[walking] = moved * norms / moved.norm(dim=1, keepdim=True)
         return z
 

@@ -15,7 +15,7 @@ from pocketgan.core.pixels import PixelRange
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.contracts import Generator, Shape
-from pocketgan.steer.fits import METHODS, Facts, Fitted, kept_in, load_fitted, method_of, save_fitted
+from pocketgan.steer.fits import METHODS, FitFacts, Fitted, kept_in, load_fitted, method_of, save_fitted
 from pocketgan.steer.guides import FOLDER, Frozen, find_guide, keep_guide
 from pocketgan.steer.method import Budget, Collected, Context, collect, missing_line
 from pocketgan.steer.search import Inversion, invert
@@ -63,8 +63,8 @@ class Steering:
         if guide is None and self._frozen is not None:
             return self._frozen
         device = str(next(self._generator.parameters()).device)
-        found = find_guide(guide, self.name, self.shape, self.class_names, self.folder, device)
-        self._frozen = Frozen(self.name, self._generator, self._pixels, self._draw, found)
+        chosen = find_guide(guide, self.name, self.shape, self.class_names, self.folder, device)
+        self._frozen = Frozen(self.name, self._generator, self._pixels, self._draw, chosen)
         return self._frozen
 
     def collect(
@@ -125,10 +125,9 @@ class Steering:
             raise UsageError(f"--steps {steps} is too small; ask for at least 1")
         frozen = self.guided_by(guide)
         collected = self.collect(latents=latents, seed=seed, watch=watch)
-        assert collected.z is not None, "drawn before the clock starts, as collecting is timed by itself"
         began = time.process_time()
         steerer = row.steerer.fit(Context(frozen, collected, watch), seed, Budget(latents, steps))
-        facts = Facts(
+        facts = FitFacts(
             method=method,
             seed=seed,
             latents=latents,
@@ -221,7 +220,7 @@ class Steering:
         """The classes that can be named."""
         return self.guided_by(None).guide.class_names
 
-    def missing(self, facts: Facts) -> list[str]:
+    def missing(self, facts: FitFacts) -> list[str]:
         """A line for each class that the generator does not make."""
         names = self.names()
         return [

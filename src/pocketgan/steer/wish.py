@@ -12,7 +12,7 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.rng import derive
 from pocketgan.models.saved import weights_digest
 from pocketgan.steer.directions import Directions
-from pocketgan.steer.fits import METHODS, Facts, Fitted
+from pocketgan.steer.fits import METHODS, FitFacts, Fitted
 from pocketgan.steer.guides import Frozen
 from pocketgan.steer.method import Steerer, missing_line
 
@@ -46,7 +46,7 @@ class Wish(NamedTuple):
         return self.label is not None or self.balanced
 
 
-def check_wish(wish: Wish, facts: Facts, names: Sequence[str], stop: int) -> None:
+def check_wish(wish: Wish, facts: FitFacts, names: Sequence[str], stop: int) -> None:
     """Refuse what the method cannot give.
 
     Parameters

@@ -206,14 +206,14 @@ def _grouped_rows(labels: Tensor) -> Tensor:
 
 def _variance(images: Tensor, groups: Tensor) -> float:
     """Mean variance of a pixel in [0, 1] within the groups; images uint8 ``[N, C, H, W]``, groups ``[N]``."""
-    pixels = images.flatten(1).float() / 255
+    pixels = to_floats(images.flatten(1), "unit")
     variances = [pixels[groups == group].var(0, correction=0).mean() for group in groups.unique()]
     return float(torch.stack(variances).mean())
 
 
 def _distinct(images: Tensor) -> float:
     """Share of images, uint8 ``[N, C, H, W]``, that have no other one nearer than `NEAR`."""
-    pixels = images.flatten(1).float() / 255
+    pixels = to_floats(images.flatten(1), "unit")
     distances = torch.cdist(pixels, pixels) / pixels.shape[1] ** 0.5
     distances.fill_diagonal_(torch.inf)
     return float((distances.min(1).values >= NEAR).float().mean())
@@ -221,7 +221,7 @@ def _distinct(images: Tensor) -> float:
 
 def _spread(images: Tensor) -> float:
     """Mean distance of two images in coarse features: a 4x4 grid of mean brightness for each channel."""
-    coarse = F.adaptive_avg_pool2d(images.float() / 255, 4).flatten(1)
+    coarse = F.adaptive_avg_pool2d(to_floats(images, "unit"), 4).flatten(1)
     return float(torch.pdist(coarse).mean())
 
 

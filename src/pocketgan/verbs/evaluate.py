@@ -23,7 +23,7 @@ from pocketgan.scorecard.measure import STAGES
 from pocketgan.scorecard.pictures import write_pictures
 from pocketgan.scorecard.tstr import COUNT as TSTR_COUNT
 from pocketgan.scorecard.tstr import tstr as train_on_fakes
-from pocketgan.scorecard.yardstick import FEWEST, MOST, Part, floor_sets, part_of, yardstick
+from pocketgan.scorecard.yardstick import FEWEST, MOST, JudgedImages, floor_sets, part_of, yardstick
 from pocketgan.verbs.classify import learning_and_test_sets
 
 
@@ -100,7 +100,7 @@ def evaluate(
     images = _images(subject, count, seed, display)
     _check(images, reference)
     with display.bar("scoring", len(STAGES)) as bar:
-        part = Part(images, network.read(images.images))
+        part = JudgedImages(images, network.read(images.images))
         made_by = {**origin.made_by, "sampling_seed": seed} if origin.made_by else {}
         card, found = make_card(yard, part, floor, balanced=origin.balanced, made_by=made_by, on_progress=bar.update)
     if tstr:

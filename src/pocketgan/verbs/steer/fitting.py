@@ -10,14 +10,14 @@ from pocketgan.core.terminal import Display
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.report import renew_steering
-from pocketgan.steer.fits import Facts, method_of
+from pocketgan.steer.fits import FitFacts, method_of
 from pocketgan.steer.method import Budget
 
 
 class FitReport(NamedTuple):
     """What a fit tells: its facts, and a line for each class that cannot be asked for."""
 
-    facts: Facts
+    facts: FitFacts
     missing: list[str]
 
 
