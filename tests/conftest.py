@@ -140,5 +140,6 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     monkeypatch.setitem(DATASETS, "mnist", replace(row, reader=few))
     monkeypatch.setattr("pocketgan.verbs.train.WARM_UP_SECONDS", 0.05)
+    monkeypatch.setattr("pocketgan.training.speed.MEASURED_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -23,6 +23,7 @@ import torch
 
 from conftest import ended
 from pocketgan import cli
+from pocketgan.cli._command import Command
 from pocketgan.core import signals
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
@@ -33,22 +34,19 @@ from pocketgan.data.load import load_images
 from pocketgan.data.pictures import read_picture
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
-from pocketgan.recipes import GAN_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
-from pocketgan.verbs.listing import print_recipe
+from pocketgan.models.saved import weights_digest
+from pocketgan.recipes import (
+    GAN_PRESETS,
+    ClassifierRecipe,
+    Recipe,
+    classifier_recipe,
+    field_places,
+    gan_recipe,
+    read_recipe,
+)
+from pocketgan.training.speed import seconds_per_image
 
-VERBS = ["run", "train", "generate", "classify train", "classify label", "report", "recipes", "info", "doctor"]
-VERBS += ["evaluate", "compare", "judge train", "import"]
-VERBS += [
-    "bench keep",
-    "bench results",
-    "bench throughput",
-    "bench threads",
-    "bench curves",
-    "bench speedrun",
-    "bench known-answers",
-    "bench steering",
-]
-VERBS += ["steer fit", "steer invert", "steer interpolate", "steer directions"]
+VERBS = [command.words for command in cli.COMMANDS]
 
 
 class Ended(NamedTuple):
@@ -152,11 +150,12 @@ def classifier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("run --skip trian", "did you mean 'train'"),
         ("run --redo everything", "step 'everything' is unknown"),
         ("run --classifier nobody", "recipe 'nobody' is unknown"),
-        ("train", "--recipe"),
+        ("train", "--out"),
         ("train pocket", "--out"),
+        ("train pocket --out OUT --resume", "--resume"),
         ("train pokket --out OUT", "did you mean 'pocket'"),
         ("train nothing.toml --out OUT", "nothing.toml is missing"),
-        ("train pocket --out OUT --lrg 1", "did you mean"),
+        ("train pocket --out OUT --lrg 1", "--lr-g"),
         ("train pocket --out OUT --optimizer.lr-g 1e-3", "write --lr-g"),
         ("train pocket --out OUT --lr-g fast", "not 'fast'"),
         ("train pocket --out OUT --lr-g -1", "greater than 0"),
@@ -198,7 +197,7 @@ def classifier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("classify train cnn --out OUT --data DATA/flat", "has no labels to learn from"),
         ("classify train cnn --out OUT --data DATA/tiny.npz", "too few"),
         ("classify train cnn --out OUT --architecture none", "classifier 'none' is unknown"),
-        ("classify train cnn --out OUT --lr-g 1", "did you mean"),
+        ("classify train cnn --out OUT --lr-g 1", "--lr"),
         ("classify label missing --out OUT", "missing is missing"),
         ("classify label DATA/flat --out OUT --classifier nobody", "nobody holds no classifier"),
         ("classify label DATA/small.npz --out OUT", "reads images of shape [1, 28, 28]"),
@@ -380,17 +379,16 @@ def test_a_signal_during_the_import_of_torch_comes_after_it(monkeypatch: pytest.
     ("name", "read"), [(name, gan_recipe) for name in GAN_PRESETS] + [("linear-224", classifier_recipe)]
 )
 def test_a_printed_recipe_can_be_saved_and_explains_every_field(
-    name: str, read: Callable[[str], Recipe | ClassifierRecipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, read: Callable[[str], Recipe | ClassifierRecipe], pocketgan: Callable[..., Ended], tmp_path: Path
 ) -> None:
-    print_recipe(name)
-    (tmp_path / "mine.toml").write_text(capsys.readouterr().out)
+    (tmp_path / "mine.toml").write_text(pocketgan("recipes", name).out)
     assert read(str(tmp_path / "mine.toml")).name == name
     for line in (tmp_path / "mine.toml").read_text().splitlines():
         if " = " in line and not line.startswith(("#", "format_version", "kind")):
             assert "  # " in line
 
 
-@pytest.mark.parametrize("words", [["recipes", "dcgan"], ["recipes"], ["--help"]])
+@pytest.mark.parametrize("words", [["recipes", "dcgan"], ["recipes", "--quick"], ["--help"]])
 def test_a_closed_pipe_and_a_poor_terminal_are_no_drama(words: list[str]) -> None:
     command = [sys.executable, "-m", "pocketgan", *words]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "40"}  # too narrow: an ellipsis is printed
@@ -634,29 +632,64 @@ def test_a_run_tells_its_result_in_a_few_rows_or_as_json(
 # ---- help ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_explains_every_option(pocketgan: Callable[..., Ended], verb: str) -> None:
-    ended = pocketgan(*verb.split(), "--help")
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.words)
+def test_help_explains_every_option_and_fits_100_columns(
+    pocketgan: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    ended = pocketgan(*command.words.split(), "--help")
     assert (ended.code, ended.err) == (0, "")
-    assert f"Usage: pocketgan {verb}" in ended.out
-    app = cli.app
-    for word in verb.split():
-        app = app[word]
-    assert app.default_command is not None
-    shown = {
-        "json_output": "--json",
-        "options": "--[KEYWORD]",
-        "folders": "FOLDERS",
-        "models": "MODELS",
-        "recipes": "RECIPES",
-        "subjects": "SUBJECTS",
-        "stops": "STOPS",
-    }
-    for name in inspect.signature(app.default_command).parameters:
-        option = shown.get(name, f"--{name.replace('_', '-')}")
-        assert re.search(rf"{re.escape(option)}( [A-Z]+)?\s{{2,}}\w", ended.out), f"{option} has no sentence"
-    assert "default: False" not in ended.out
-    assert 'default: ""' not in ended.out
+    assert f"Usage: pocketgan {command.words}" in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 100
+    parameters = inspect.signature(command.function).parameters.values()
+    listed = [one.name.upper() for one in parameters if one.kind is one.VAR_POSITIONAL]
+    options = ["json", *(one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD))]
+    for shown in (*listed, *(f"--{'class' if name == 'label' else name.replace('_', '-')}" for name in options)):
+        assert re.search(rf"{shown}( \S+)?\s{{2,}}\w", ended.out), f"{shown} has no sentence"
+    assert "False" not in ended.out
+    assert "None" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind"),
+    [
+        *((verb, Recipe) for verb in ("train", "run", "bench speedrun")),
+        *((verb, ClassifierRecipe) for verb in ("classify train", "judge train")),
+    ],
+)
+def test_help_tells_every_field_of_a_recipe_with_its_default(
+    pocketgan: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, verb: str, kind: type[Recipe | ClassifierRecipe]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    told = " ".join(pocketgan(*verb.split(), "--help").out.replace("│", " ").split())
+    for field, (section, _) in field_places(kind).items():
+        holder: Any = kind.model_fields[section].annotation if section else kind
+        about = holder.model_fields[field]
+        option = {"source": "data"}.get(field, field.replace("_", "-"))
+        assert f"--{option} " in told
+        if field not in ("source", "seeds", "split"):
+            assert about.description in told, field
+            assert "recipe decides" in told.partition(about.description)[2][:27], field
+
+
+@pytest.mark.parametrize(("words", "value"), [(["--fresh-latents"], True), (["--no-fresh-latents"], False)])
+def test_a_field_that_is_true_or_false_is_a_flag(
+    pocketgan: Callable[..., Ended], data: Path, tmp_path: Path, words: list[str], value: bool
+) -> None:
+    assert (
+        pocketgan("train", "mlp", "--data", data / "flat", "--nimg", 200, "--out", tmp_path / "run", *words).code == 0
+    )
+    assert read_recipe(Recipe, tmp_path / "run" / "recipe.toml").objective.fresh_latents is value
+
+
+def test_a_training_tells_what_it_trained_as_json(pocketgan: Callable[..., Ended], data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    told = json.loads(pocketgan("train", "mlp", "--data", data / "flat", "--nimg", 500, "--out", out, "--json").out)
+    assert told["folder"] == str(out)
+    assert told["nimg"] == 500
+    assert told["epochs"] == pytest.approx(500 / 120, abs=1e-3)
+    assert told["seconds"] > 0
+    assert told["weights"] == weights_digest(Model.load(out).generator)
 
 
 def test_the_program_lists_its_verbs_and_its_version(pocketgan: Callable[..., Ended]) -> None:
@@ -682,5 +715,29 @@ def test_json_of_what_there_is_is_json(pocketgan: Callable[..., Ended], small_ru
     assert info["recipe"]["name"] == "pocket"
     assert info["command"].startswith("pocketgan train pocket --")
     assert sum(layer["parameters"] for layer in info["layers"]["generator"]) > 0
-    assert {row["name"] for row in json.loads(pocketgan("recipes", "--json").out)["recipes"]} >= {"pocket", "mlp"}
+    listed = json.loads(pocketgan("recipes", "--quick", "--json").out)
+    assert {row["name"] for row in listed["recipes"]} >= {"pocket", "mlp"}
+    assert {row["minutes_here"] for row in listed["recipes"]} == {None}
+    (mine,) = json.loads(pocketgan("recipes", "dcgan", "--json").out)["recipes"]
+    assert Recipe.model_validate(mine["fields"]) == gan_recipe("dcgan")
     assert json.loads(pocketgan("doctor", "--json").out)["torch"] == torch.__version__
+
+
+def test_the_minutes_of_recipes_are_measured_on_their_own_steps(
+    pocketgan: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(recipe: Recipe, *_: object) -> float:
+        return recipe.schedule.batch_size * 1e-6
+
+    monkeypatch.setattr("pocketgan.training.speed.seconds_per_image", measured)
+    ended = pocketgan("recipes", "--json")
+    told = {row["name"]: row["minutes_here"] for row in json.loads(ended.out)["recipes"]}
+    assert told["mlp"] == pytest.approx(100 * 60_000 * 100e-6 / 60)
+    assert told["dcgan"] == pytest.approx(50 * 60_032 * 128e-6 / 60, rel=1e-3)
+    assert "measuring" in ended.err
+    assert pocketgan("recipes", "--quiet").err == ""
+
+
+def test_a_step_of_training_takes_time(digits: ImageSet) -> None:
+    each = seconds_per_image(gan_recipe("mlp"), digits, torch.device("cpu"), 0.05)
+    assert 0 < each < 0.05

@@ -172,14 +172,13 @@ def test_other_threads_are_refused_unless_inexact(stopped: Callable[..., object]
 
 
 @pytest.mark.catches("newest checkpoint not taken", "holder of a complete run left")
-def test_the_spelling_resume_is_accepted(data: Path, tmp_path: Path) -> None:
-    """It starts a run where there is none, says where it resumed, and finds a complete one complete."""
+def test_the_same_command_goes_on_and_finds_a_complete_run_complete(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     Child(lambda: kills.at_second_save(data, run, 0), tmp_path / "err").wait()
-    ended = runs.train(data, run, 1000.0, "--resume")
+    ended = runs.train(data, run, 1000.0)
     assert (ended.code, "resumed at nimg 32\n" in ended.err) == (0, True)
     (run / ".lock-holder.json").write_text("{}")  # as a process killed at its very end leaves it
-    ended = runs.train(data, run, 1000.0, "--resume")
+    ended = runs.train(data, run, 1000.0)
     assert (ended.code, "is complete" in ended.err) == (0, True)
     assert not (run / ".lock-holder.json").exists()
 

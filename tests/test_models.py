@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from pocketgan.core.errors import UsageError
+from pocketgan.models.summary import layer_table
 from pocketgan.networks.architectures import ARCHITECTURES, build_pair, check_networks
 from pocketgan.networks.classifiers import CLASSIFIERS, build_classifier
 from pocketgan.networks.contracts import Dropout, parameter_count
 from pocketgan.recipes import GAN_PRESETS, ModelConfig, Recipe
-from pocketgan.verbs.describe import layer_table, training_flops
-from pocketgan.verbs.listing import CLASSIFIER_PARAMETERS, COSTS
+from pocketgan.recipes.costs import CLASSIFIER_PARAMETERS, MFLOP, PARAMETERS
+from pocketgan.training.speed import training_flops
 
 MNIST = (1, 28, 28)
 TOLD = {  # trainable parameters, as the originals print them or as their layers add up to
@@ -61,11 +62,11 @@ def test_pairs_have_the_parameters_of_their_originals(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_listed_costs_are_those_of_the_networks(name: str) -> None:
-    recipe, cost = GAN_PRESETS[name].recipe, COSTS[name]
+    recipe = GAN_PRESETS[name].recipe
     pair = build_pair(recipe, MNIST, 10)
-    assert tuple(map(parameter_count, pair)) == (cost.generator, cost.discriminator)
+    assert tuple(map(parameter_count, pair)) == PARAMETERS[name]
     classes = 10 if pair[0].conditional else 0
-    assert training_flops(recipe, MNIST, classes) / 1e6 == pytest.approx(cost.mflop, rel=0.01)
+    assert training_flops(recipe, MNIST, classes) / 1e6 == pytest.approx(MFLOP[name], rel=0.01)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

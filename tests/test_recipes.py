@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import ended
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.recipes import (
     CLASSIFIER_PRESETS,
@@ -41,15 +42,16 @@ def test_a_written_classifier_recipe_reads_back_the_same(name: str, tmp_path: Pa
         {"epochs": 2, "lr_g": 1e-3, "ema_share": 0.0},
         {"nimg": 1_000_000, "precision": "bf16", "fresh_latents": True},
         {"source": "my pictures/", "split": "fit", "updates": "simultaneous"},
+        {"until_good": True, "minutes": 0.5},
     ],
 )
-def test_the_command_of_a_recipe_gives_the_recipe(options: dict[str, object]) -> None:
+def test_the_command_of_a_recipe_gives_the_recipe(options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Recipe] = []
+    monkeypatch.setattr("pocketgan.verbs.train.train", lambda recipe, **_: trained.append(recipe))
     recipe = gan_recipe("mlp-bn", options)
-    program, verb, name, *words = shlex.split(rebuild_command(recipe))
-    given = dict(zip((word[2:] for word in words[::2]), words[1::2], strict=True))
-    if "data" in given:
-        given["source"] = given.pop("data")
-    assert (program, verb, gan_recipe(name, given)) == ("pocketgan", "train", recipe)
+    program, *words = shlex.split(rebuild_command(recipe))
+    assert (program, ended(*words, "--out", "run")) == ("pocketgan", 0)
+    assert trained == [recipe]
 
 
 def test_the_command_tells_minutes_in_images_and_own_recipes_by_their_file() -> None:

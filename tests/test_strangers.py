@@ -17,11 +17,12 @@ import pytest
 import safetensors.torch
 import torch
 
+from pocketgan import import_file
 from pocketgan.cli import main
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import MAX_TEXT_BYTES, read_bytes
 from pocketgan.data.load import load_images
-from pocketgan.importing import child, import_file, tensors
+from pocketgan.importing import child, tensors
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.networks.architectures import build_pair

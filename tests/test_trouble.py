@@ -68,6 +68,7 @@ def test_what_is_not_finite_stops_with_exit_code_three(
     break_at(monkeypatch, 160)
     more = [] if policy is None else ["--on-trouble", policy]
     values = {name.replace("_", "-"): value for name, value in options(troubled).items() if name != "quiet"}
+    values["data"] = values.pop("source")
     given = [str(part) for name, value in values.items() for part in (f"--{name}", value)]
     with pytest.raises(SystemExit) as end:
         main(["train", "mlp", "--quiet", "--out", str(troubled / "run"), *given, *more])

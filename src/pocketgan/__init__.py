@@ -1,6 +1,6 @@
 """pocketgan trains, judges, steers and ships GANs for small images.
 
-The verbs of the command line, as functions::
+The commands of the program, as functions::
 
     import pocketgan as pg
 
@@ -8,7 +8,7 @@ The verbs of the command line, as functions::
     model.sample(16, label=5, seed=0)
     pg.run("mlp", out="runs/mlp", epochs=10)
 
-Importing this module loads no torch; the first use of a name does.
+Importing this module loads no torch; the first use of a function or class does.
 """
 
 from __future__ import annotations
@@ -16,49 +16,50 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pocketgan.api import (
+    compare,
+    doctor,
+    evaluate,
+    fit_steering,
+    generate,
+    import_file,
+    info,
+    interpolate,
+    invert,
+    label_images,
+    list_datasets,
+    list_recipes,
+    load,
+    run,
+    show_directions,
+    train,
+    train_classifier,
+    train_judge,
+    write_report,
+)
+from pocketgan.core.errors import PocketganError, UsageError
+
 if TYPE_CHECKING:
-    from pocketgan.core.errors import PocketganError, UsageError
     from pocketgan.data.image_set import ImageSet, Samples
     from pocketgan.data.load import load_images
-    from pocketgan.importing import import_file
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.judge import Judge
     from pocketgan.models.model import Model
     from pocketgan.recipes import ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
-    from pocketgan.report import write_report
     from pocketgan.scorecard.card import Scorecard
-    from pocketgan.verbs.classify import label_images, train_classifier
-    from pocketgan.verbs.compare import compare
-    from pocketgan.verbs.evaluate import evaluate
-    from pocketgan.verbs.generate import generate
-    from pocketgan.verbs.judge import train_judge
-    from pocketgan.verbs.run import run
-    from pocketgan.verbs.train import train
 
-_HOMES = {
+_LOADED_AT_FIRST_USE = {
     "Classifier": "models.classifier",
     "ClassifierRecipe": "recipes",
     "ImageSet": "data.image_set",
     "Judge": "models.judge",
     "Model": "models.model",
-    "PocketganError": "core.errors",
     "Recipe": "recipes",
     "Samples": "data.image_set",
     "Scorecard": "scorecard.card",
-    "UsageError": "core.errors",
     "classifier_recipe": "recipes",
     "gan_recipe": "recipes",
-    "compare": "verbs.compare",
-    "evaluate": "verbs.evaluate",
-    "generate": "verbs.generate",
-    "import_file": "importing",
-    "label_images": "verbs.classify",
     "load_images": "data.load",
-    "run": "verbs.run",
-    "train": "verbs.train",
-    "train_classifier": "verbs.classify",
-    "train_judge": "verbs.judge",
-    "write_report": "report",
 }
 
 __all__ = [
@@ -74,14 +75,22 @@ __all__ = [
     "UsageError",
     "classifier_recipe",
     "compare",
+    "doctor",
     "evaluate",
+    "fit_steering",
     "gan_recipe",
     "generate",
     "import_file",
+    "info",
+    "interpolate",
+    "invert",
     "label_images",
+    "list_datasets",
+    "list_recipes",
     "load",
     "load_images",
     "run",
+    "show_directions",
     "train",
     "train_classifier",
     "train_judge",
@@ -89,26 +98,11 @@ __all__ = [
 ]
 
 
-def load(path: str, device: str = "auto") -> Model:
-    """Load a trained model from a run folder or a model folder.
-
-    Raises
-    ------
-    UsageError
-        There is none.
-    PocketganError
-        A file of it is damaged.
-    """
-    from pocketgan.models.model import Model
-
-    return Model.load(path, device)
-
-
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _LOADED_AT_FIRST_USE:
         raise AttributeError(f"module 'pocketgan' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"pocketgan.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"pocketgan.{_LOADED_AT_FIRST_USE[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_HOMES]
+    return [*globals(), *_LOADED_AT_FIRST_USE]

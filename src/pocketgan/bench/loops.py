@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import torch
 
 from pocketgan.bench.classroom import Classroom
-from pocketgan.core.devices import multiplies_bf16
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.contracts import Generator
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.training.loop import train_steps
+from pocketgan.training.speed import with_precision
 from pocketgan.training.state import TrainState, new_state
 from pocketgan.training.trouble import FiniteCheck
 
@@ -51,7 +51,4 @@ def preset_here(name: str, **options: Any) -> Recipe:
 
     Without the diagnosis of underrepresented images and an R1 that grows, which no tutorial's loop has.
     """
-    precision = gan_recipe(name).optimizer.precision
-    if precision == "auto":
-        precision = "bf16" if multiplies_bf16(CPU) else "fp32"
-    return gan_recipe(name, {"precision": precision, "underrepresented": 0.0, "r1_target": 0.0, **options})
+    return with_precision(gan_recipe(name, {"underrepresented": 0.0, "r1_target": 0.0, **options}), CPU)

@@ -18,12 +18,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from pocketgan.bench.loops import CPU, LOOPS, preset_here
 from pocketgan.core.files import write_text
 from pocketgan.core.latents import BLOCK
+from pocketgan.core.machine import matmul_speed
 from pocketgan.core.memory import keep_freed_memory, peak_memory_mb
 from pocketgan.core.terminal import Display
 from pocketgan.data.load import load_images
 from pocketgan.models.model import Model
 from pocketgan.models.saved import made_with
-from pocketgan.verbs.describe import matmul_speed, training_flops
+from pocketgan.training.speed import training_flops
 
 ROUNDS = 5  # turns of both loops
 TURN_SECONDS = 4.0  # of each turn, at least

@@ -29,7 +29,7 @@ class Candidate(NamedTuple):
     recipe: Recipe | ClassifierRecipe
 
 
-def import_file(file: str | Path, *, recipe: str, out: str | Path) -> tuple[Path, str]:
+def import_weights(file: Path, recipe: str, out: Path) -> tuple[Path, str]:
     """Convert the weights in a file into a model folder.
 
     Parameters
@@ -55,7 +55,6 @@ def import_file(file: str | Path, *, recipe: str, out: str | Path) -> tuple[Path
     PocketganError
         The file is no file of weights, or its tensors fit none of the recipe's networks.
     """
-    file, out = Path(file), Path(out)
     recipes = _recipes(recipe)
     tensors = read_tensors(file)
     found: Candidate | None = None

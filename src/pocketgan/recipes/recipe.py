@@ -6,7 +6,7 @@ validated once and written into the run.
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -23,7 +23,7 @@ class Recipe(Config):
     format_version: Literal[1] = 1
     kind: Literal["gan"] = "gan"
     name: str = Field(default="custom", description="what the run calls itself")
-    seed: int = Field(default=0, ge=0, lt=2**63, description="of every random number in the training")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of every random number in the training")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -43,6 +43,10 @@ class Recipe(Config):
             raise ValueError("architecture 'python' needs its file; give --networks FILE")
         return self
 
+    def changed(self, section: str, **fields: Any) -> Recipe:
+        """The same with other values, unchecked, in one section."""
+        return self.model_copy(update={section: getattr(self, section).model_copy(update=fields)})
+
 
 class ClassifierRecipe(Config):
     """One training of a classifier: cross-entropy, pixels in [0, 1]."""
@@ -50,22 +54,31 @@ class ClassifierRecipe(Config):
     format_version: Literal[1] = 1
     kind: Literal["classifier"] = "classifier"
     name: str = Field(default="custom", description="what the run calls itself")
-    seed: int = Field(default=0, ge=0, lt=2**63, description="of every random number in the training")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of every random number in the training")
     source: str = Field(default="mnist", description=DataConfig.model_fields["source"].description)
     split: Literal["train", "fit"] = Field(default="train", description=DataConfig.model_fields["split"].description)
     architecture: str = Field(default="cnn", description="the network, named as its preset")
-    epochs: int = Field(default=5, ge=1, description="budget in passes over the data")
+    epochs: int = Field(default=5, ge=1, description="budget, in passes over the data")
     batch_size: int = Field(default=128, ge=2, le=65536, description="images in a step")
-    lr: float = Field(default=1e-3, gt=0, le=1, description="learning rate")
-    eps: float = Field(default=1e-8, gt=0, description="PyTorch's default; Keras has 1e-7")
+    lr: float = Field(default=1e-3, gt=0, le=1, description="learning rate of Adam, per step")
+    eps: float = Field(default=1e-8, gt=0, description=OptimizerConfig.model_fields["eps"].description)
     weight_decay: float = Field(
-        default=0.0, ge=0, le=1, description="decoupled, as AdamW has it (Loshchilov & Hutter 2019)"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of a weight taken away per step, times lr: AdamW (Loshchilov & Hutter 2019)",
     )
     one_cycle: bool = Field(default=False, description="the rate climbs to lr and falls to 0 (PyTorch's OneCycleLR)")
     drop_last: bool = Field(default=False, description="leave out an epoch's last, incomplete batch")
-    rotate: float = Field(default=0.0, ge=0, le=180, description="turn images by up to so many degrees each way")
-    scale: float = Field(default=0.0, ge=0, lt=1, description="enlarge or shrink them by up to this share")
-    shift: float = Field(default=0.0, ge=0, le=16, description="shift them by up to so many pixels")
+    rotate: float = Field(
+        default=0.0, ge=0, le=180, description="turn images at random by up to so many degrees each way"
+    )
+    scale: float = Field(
+        default=0.0, ge=0, lt=1, description="enlarge or shrink images at random by up to this share of their size"
+    )
+    shift: float = Field(
+        default=0.0, ge=0, le=16, description="shift images at random by up to so many pixels each way"
+    )
 
 
 RecipeT = TypeVar("RecipeT", Recipe, ClassifierRecipe)

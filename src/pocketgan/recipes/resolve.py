@@ -31,7 +31,7 @@ OWN = Recipe.model_validate(  # what a user's own networks are trained by, where
 )
 
 
-def gan_recipe(start: str | Recipe | None, options: Mapping[str, Any] | None = None) -> Recipe:
+def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe for a pair: a preset's name or a TOML file, with `options` laid over it.
 
     Parameters
@@ -63,19 +63,21 @@ def gan_recipe(start: str | Recipe | None, options: Mapping[str, Any] | None = N
         named = {"name": path.stem} if start is OWN else {}
         options = {"architecture": "python", "networks": digest, **named, **options}
     recipe = _resolve(Recipe, GAN_PRESETS, start, options)
-    if recipe.model.networks is not None and isinstance(start, str):
+    if recipe.model.networks is not None and isinstance(start, str | Path):
         find_beside(Path(start), recipe.model.networks)
     return recipe
 
 
-def classifier_recipe(start: str | ClassifierRecipe, options: Mapping[str, Any] | None = None) -> ClassifierRecipe:
+def classifier_recipe(
+    start: str | Path | ClassifierRecipe, options: Mapping[str, Any] | None = None
+) -> ClassifierRecipe:
     """A recipe for a classifier; as `gan_recipe`."""
     return _resolve(ClassifierRecipe, CLASSIFIER_PRESETS, start, options or {})
 
 
 def read_recipe(kind: type[RecipeT], path: Path) -> RecipeT:
     """The recipe in a TOML file that the program wrote."""
-    return _resolve(kind, {}, str(path), {})
+    return _resolve(kind, {}, path, {})
 
 
 def recipe_toml(recipe: Recipe | ClassifierRecipe) -> str:
@@ -104,14 +106,17 @@ def rebuild_command(recipe: Recipe) -> str:
         if value is None or value == (start[section] if section else start)[field]:
             continue
         option = "data" if field == "source" else field.replace("_", "-")
-        words += [f"--{option}"] if field == "until_good" else [f"--{option}", str(value)]
+        words += (
+            [f"--{option}" if value else f"--no-{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
+        )
     return shlex.join(words)
 
 
 def _resolve(
-    kind: type[RecipeT], presets: Mapping[str, Preset], start: str | RecipeT, options: Mapping[str, Any]
+    kind: type[RecipeT], presets: Mapping[str, Preset], start: str | Path | RecipeT, options: Mapping[str, Any]
 ) -> RecipeT:
     origin = ""
+    start = str(start) if isinstance(start, Path) else start
     if not isinstance(start, str):
         values = start.model_dump(exclude_none=True)
     elif start.endswith(".toml"):

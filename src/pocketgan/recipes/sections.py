@@ -44,19 +44,23 @@ class ModelConfig(Config):
     pixels: Literal["signed", "unit"] | None = Field(
         default=None, description="of python: range of the images, [-1, 1] or [0, 1]; found by what the generator makes"
     )
-    latent_dim: int = Field(default=64, ge=1, le=4096, description="length of the latent z")
+    latent_dim: int = Field(default=64, ge=1, le=4096, description="numbers in a latent z")
     channels_g: int = Field(
-        default=0, ge=0, le=512, multiple_of=8, description="channels of the generator at its widest; 0: its own"
+        default=0,
+        ge=0,
+        le=512,
+        multiple_of=8,
+        description="channels of the generator at its widest, a multiple of 8; 0: its own number",
     )
     clusters: int = Field(
-        default=0, ge=0, le=1024, description="groups of look-alike images that stand in for labels; 0: none"
+        default=0, ge=0, le=1024, description="how many groups of look-alike images stand in for labels; 0: none"
     )
 
 
 class ObjectiveConfig(Config):
     """The loss, named as in the table of `pocketgan.objectives.losses`, what is added to it, and the updates' order."""
 
-    loss: str = Field(default="bce", description="bce or relativistic")
+    loss: str = Field(default="bce", description="adversarial loss: bce or relativistic")
     halves: Literal["sum", "mean"] = Field(
         default="sum", description="how the discriminator's losses on real and on fake images are joined"
     )
@@ -73,10 +77,10 @@ class ObjectiveConfig(Config):
         default=1, ge=1, description="steps from one such penalty to the next, each that much stronger (lazy)"
     )
     r1_target: float = Field(
-        default=0.0, ge=0, description="the discriminator's loss that a growing r1 keeps up; 0: r1 is constant"
+        default=0.0, ge=0, description="discriminator's loss, in nats, that a growing r1 keeps up; 0: r1 is constant"
     )
     class_weight: float = Field(
-        default=0.0, ge=0, description="of naming the classes, for both players (Odena et al. 2017)"
+        default=0.0, ge=0, description="weight of naming the classes in both players' losses (Odena et al. 2017)"
     )
 
     @model_validator(mode="after")
@@ -98,11 +102,13 @@ class ObjectiveConfig(Config):
 class OptimizerConfig(Config):
     """Adam (Kingma & Ba 2015) for both players."""
 
-    lr_g: float = Field(default=2e-4, gt=0, le=1, description="learning rate of the generator")
-    lr_d: float = Field(default=2e-4, gt=0, le=1, description="learning rate of the discriminator")
+    lr_g: float = Field(default=2e-4, gt=0, le=1, description="learning rate of the generator, per step")
+    lr_d: float = Field(default=2e-4, gt=0, le=1, description="learning rate of the discriminator, per step")
     beta1: float = Field(default=0.9, ge=0, lt=1, description="decay of the first moment, per step")
     beta2: float = Field(default=0.999, ge=0, lt=1, description="decay of the second moment, per step")
-    eps: float = Field(default=1e-8, gt=0, description="PyTorch's default; Keras has 1e-7")
+    eps: float = Field(
+        default=1e-8, gt=0, description="added to the root of the second moment; 1e-8 is PyTorch's, 1e-7 Keras'"
+    )
     precision: Literal["fp32", "bf16", "auto"] = Field(
         default="fp32",
         description="bf16: products in bf16, weights and losses in fp32; auto: so where bf16 is native, else fp32",
@@ -113,16 +119,19 @@ class ScheduleConfig(Config):
     """How long a training lasts and what happens along it. Counted in real images shown (nimg)."""
 
     batch_size: int = Field(default=128, ge=2, le=65536, description="real images in a step")
-    epochs: float | None = Field(default=None, gt=0, description="budget in passes over the data")
-    nimg: int | None = Field(default=None, gt=0, description="budget in real images shown")
+    epochs: float | None = Field(default=None, gt=0, description="budget, in passes over the data")
+    nimg: int | None = Field(default=None, gt=0, description="budget, in real images shown")
     minutes: float | None = Field(
-        default=None, gt=0, description="budget in minutes, turned into nimg once at the start"
+        default=None, gt=0, description="budget, in minutes of training, turned into nimg once at the start"
     )
     lr_hold: float = Field(
         default=1.0, ge=0, le=1, description="share of the budget at the full rate, which then falls to 0"
     )
     ema_share: float = Field(
-        default=0.0, ge=0, le=1, description="half-life of the generator's moving average in budgets; 0: none"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="half-life of the generator's moving average, as a share of the budget; 0: none",
     )
     until_good: bool = Field(
         default=False, description="stop earlier, at the epoch whose samples a guide reads as surely as real images"
@@ -130,7 +139,9 @@ class ScheduleConfig(Config):
     guide: str = Field(
         default="guide", description="that guide: the shipped one for MNIST's digits, or a trained classifier's folder"
     )
-    sample_every: int = Field(default=5, ge=1, description="sample grids at epochs 1 to 5 and at every such epoch")
+    sample_every: int = Field(
+        default=5, ge=1, description="epochs from one sample grid to the next, after one at each of epochs 1 to 5"
+    )
 
     @model_validator(mode="after")
     def _one_budget(self) -> ScheduleConfig:

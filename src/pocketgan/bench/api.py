@@ -1,27 +1,16 @@
-"""`pocketgan bench`: keep, results, throughput, threads, curves, speedrun, known-answers, steering."""
+"""The published benchmarks as functions, each of which is a command too, as in `pocketgan.api`. Imports no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from cyclopts import App, Parameter
-from cyclopts.validators import Number
-
-from pocketgan.cli.parameters import Flag, GanField, Quiet, Seed, Whole, listed, recipe_options
+from pocketgan.api import Seed
 from pocketgan.core.errors import UsageError
-from pocketgan.core.signals import load_torch
-
-Seeds = Annotated[str, Parameter(help="Seeds of the trainings, with commas between.")]
-
-Rounds = Annotated[Whole, Parameter(validator=Number(gte=1))]
-TurnSeconds = Annotated[float, Parameter(validator=Number(gt=0))]
-
-app = App(name="bench", help="Make the published figures.", help_format="plaintext")
 
 
-@app.command
-def keep(run_folder: Path, *, out: Path, without_generator: Flag = False) -> None:
+def keep(run_folder: str | Path, *, out: str | Path, without_generator: bool = False) -> Path:
     """Store a finished run in small: scores, events, grid and the generator in half precision.
 
     Parameters
@@ -32,17 +21,20 @@ def keep(run_folder: Path, *, out: Path, without_generator: Flag = False) -> Non
         A new folder.
     without_generator
         Leave the generator out.
+
+    Raises
+    ------
+    UsageError
+        The run was not scored, or `out` exists.
     """
-    load_torch()
     from pocketgan.bench.results import keep as keep_run
     from pocketgan.core.files import refuse_existing
 
-    refuse_existing(out)
-    print(keep_run(run_folder, out, generator=not without_generator))
+    refuse_existing(Path(out))
+    return keep_run(Path(run_folder), Path(out), generator=not without_generator)
 
 
-@app.command
-def results(*folders: Path, out: Path) -> None:
+def results(*folders: str | Path, out: str | Path) -> Path:
     """Write the table of stored runs and classifiers as Markdown, with their grids.
 
     Parameters
@@ -51,17 +43,20 @@ def results(*folders: Path, out: Path) -> None:
         Runs, whole or kept, and classifiers.
     out
         The Markdown file; one that is there is replaced. The grids go into a folder of the same name.
+
+    Raises
+    ------
+    UsageError
+        A folder is neither, its images have no labels and so no S1, or two are of one recipe and seed.
     """
     if not folders:
         raise UsageError("no folders are given; name the runs and classifiers to tell of")
-    load_torch()
     from pocketgan.bench.results import write_results
 
-    print(write_results(folders, out))
+    return write_results([Path(folder) for folder in folders], Path(out))
 
 
-@app.command
-def throughput(*recipes: str, out: Path, quiet: Quiet = False) -> None:
+def throughput(*recipes: str, out: str | Path, quiet: bool = False) -> Path:
     """Measure images a second in training beside the loop that tutorials teach, and the shipped model's sampling.
 
     Parameters
@@ -70,8 +65,9 @@ def throughput(*recipes: str, out: Path, quiet: Quiet = False) -> None:
         Presets; all of them without any.
     out
         The Markdown file; one that is there is replaced.
+    quiet
+        As in `train`.
     """
-    load_torch()
     from pocketgan.bench.throughput import drawing, write_throughput
     from pocketgan.bench.throughput import throughput as measure
     from pocketgan.core.terminal import Display
@@ -79,11 +75,10 @@ def throughput(*recipes: str, out: Path, quiet: Quiet = False) -> None:
 
     display = Display(quiet)
     rows = measure(list(recipes or GAN_PRESETS), display)
-    print(write_throughput(rows, drawing(display), out))
+    return write_throughput(rows, drawing(display), Path(out))
 
 
-@app.command
-def threads(*recipes: str, out: Path, rounds: Rounds = 5, seconds: TurnSeconds = 4.0, quiet: Quiet = False) -> None:
+def threads(*recipes: str, out: str | Path, rounds: int = 5, seconds: float = 4.0, quiet: bool = False) -> Path:
     """Measure how OpenMP's threads should wait, on this machine as it is and beside a process that keeps a core busy.
 
     Parameters
@@ -96,17 +91,23 @@ def threads(*recipes: str, out: Path, rounds: Rounds = 5, seconds: TurnSeconds =
         Measurements of each recipe and setting.
     seconds
         Of training in each of them.
+    quiet
+        As in `train`.
     """
-    load_torch()
+    if rounds < 1:
+        raise UsageError(f"--rounds {rounds} is too small; give at least 1")
+    if seconds <= 0:
+        raise UsageError(f"--seconds {seconds:g} is too small; give more than 0")
     from pocketgan.bench.threads import RECIPES, write_threads
     from pocketgan.bench.threads import threads as measure
     from pocketgan.core.terminal import Display
 
-    print(write_threads(measure(recipes or RECIPES, rounds, seconds, Display(quiet)), out))
+    return write_threads(measure(recipes or RECIPES, rounds, seconds, Display(quiet)), Path(out))
 
 
-@app.command
-def curves(*recipes: str, out: Path, nimg: Whole = 240_000, seeds: Seeds = "0,1,2", quiet: Quiet = False) -> None:
+def curves(
+    *recipes: str, out: str | Path, nimg: int = 240_000, seeds: Sequence[int] = (0, 1, 2), quiet: bool = False
+) -> Path:
     """Draw the quality of both training loops, ours and that of tutorials, over images and over seconds.
 
     Parameters
@@ -117,47 +118,56 @@ def curves(*recipes: str, out: Path, nimg: Whole = 240_000, seeds: Seeds = "0,1,
         The Markdown file; one that is there is replaced. The pictures go into a folder of the same name.
     nimg
         Images that each training is shown.
+    seeds
+        Of the trainings.
+    quiet
+        As in `train`.
     """
-    load_torch()
     from pocketgan.bench.curves import curves as train_both
     from pocketgan.bench.curves import write_curves
     from pocketgan.core.terminal import Display
 
-    found = train_both(recipes or ("pocket",), nimg, _seeds(seeds), Display(quiet))
-    print(write_curves(found, out))
+    return write_curves(train_both(recipes or ("pocket",), nimg, _some(seeds), Display(quiet)), Path(out))
 
 
-@app.command
 def speedrun(
-    recipe: str = "pocket",
+    recipe: str | Path = "pocket",
     *,
-    out: Path,
-    seeds: Seeds = "0,1,2",
+    out: str | Path,
+    seeds: Sequence[int] = (0, 1, 2),
     split: str = "test",
-    quiet: Quiet = False,
-    **options: GanField,
-) -> None:
+    data: str | Path | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Path:
     """Train a recipe once for each seed and score each model, tstr included: seconds of training against quality.
 
     Parameters
     ----------
-    recipe
-        A preset's name or a .toml file.
+    recipe, data, quiet, options
+        As in `train`.
     out
         A folder, which the same command goes on with; speedrun.md and speedrun.json are written into it.
+    seeds
+        Of the trainings.
     split
         Real images to measure against: test, for a frozen recipe, or val for research (then fit is learned from).
+
+    Returns
+    -------
+    Path
+        speedrun.md.
     """
-    load_torch()
     from pocketgan.bench.speedrun import speedrun as train_seeds
     from pocketgan.core.terminal import Display
 
-    train_seeds(recipe, _seeds(seeds), out, split=split, display=Display(quiet), **recipe_options(options, None))
-    print((out / "speedrun.md").read_text(encoding="utf-8"), end="")
+    if data is not None:
+        options["source"] = str(data)
+    train_seeds(str(recipe), _some(seeds), Path(out), split=split, display=Display(quiet), **options)
+    return Path(out) / "speedrun.md"
 
 
-@app.command
-def known_answers(*, out: Path, resamplings: Whole = 300, quiet: Quiet = False) -> None:
+def known_answers(*, out: str | Path, resamplings: int = 300, quiet: bool = False) -> Path:
     """Score sets of images whose faults are known, and healthy ones: can the scorecard see what it should?
 
     Parameters
@@ -165,26 +175,26 @@ def known_answers(*, out: Path, resamplings: Whole = 300, quiet: Quiet = False) 
     out
         The Markdown file; one that is there is replaced.
     resamplings
-        Samples of healthy images, to count false alarms.
+        Samples of healthy images, of 2,000 each, to count false alarms.
+    quiet
+        As in `train`.
     """
-    load_torch()
     from pocketgan.bench.known_answers import known_answers as score_known
     from pocketgan.core.terminal import Display
 
-    print(score_known(out, resamplings, Display(quiet)))
+    return score_known(Path(out), resamplings, Display(quiet))
 
 
-@app.command
 def steering(
-    *models: str,
-    out: Path,
-    method: str = "",
-    count: Whole = 1000,
-    latents: Whole = 200_000,
-    steps: Whole = 1000,
+    *models: str | Path,
+    out: str | Path,
+    method: Sequence[str] = (),
+    count: int = 1000,
+    latents: int = 200_000,
+    steps: int = 1000,
     seed: Seed = 0,
-    quiet: Quiet = False,
-) -> None:
+    quiet: bool = False,
+) -> Path:
     """Fit every steering method to unconditional generators of digits, and measure it by the judge.
 
     Parameters
@@ -194,7 +204,7 @@ def steering(
     out
         The Markdown file; one that is there is replaced. The grids go into a folder of the same name.
     method
-        Methods, with commas between; all without it.
+        As in `fit_steering`; all without any. The bank is always among them.
     count
         Images of each class.
     latents
@@ -203,22 +213,24 @@ def steering(
         Of training, for each network that a method learns.
     seed
         Of latents and trainings.
+    quiet
+        As in `train`.
+
+    Raises
+    ------
+    UsageError
+        A model is conditional or makes other images.
     """
     if not models:
         raise UsageError("no models are given; name the generators to steer")
-    load_torch()
     from pocketgan.bench.steering import steering_results
     from pocketgan.core.terminal import Display
 
-    options = {"count": count, "latents": latents, "steps": steps, "seed": seed}
-    print(steering_results(models, out, methods=listed(method), display=Display(quiet), **options))
+    budget = {"count": count, "latents": latents, "steps": steps, "seed": seed}
+    return steering_results(models, Path(out), methods=method, display=Display(quiet), **budget)
 
 
-def _seeds(text: str) -> list[int]:
-    words = listed(text)
-    if not words:
-        raise UsageError("--seeds: give at least one, such as 0,1,2")
-    for word in words:
-        if not word.isdecimal():
-            raise UsageError(f"--seeds: {word!r} is no whole number from 0; give them with commas between")
-    return [int(word) for word in words]
+def _some(seeds: Sequence[int]) -> list[int]:
+    if not seeds or any(seed < 0 for seed in seeds):
+        raise UsageError("--seeds: give at least one whole number from 0, such as 0,1,2")
+    return list(seeds)

@@ -1,0 +1,859 @@
+"""What pocketgan does, as functions: each command of the program is one of them.
+
+A function's signature and docstring are the only declaration of a command's options, defaults and help: `pocketgan.cli`
+makes the command from them. This module imports no torch; the bodies load what they need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from pocketgan.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pocketgan.core.machine import Machine
+    from pocketgan.data.image_set import ImageSet
+    from pocketgan.models.classifier import Classifier
+    from pocketgan.models.judge import Judge
+    from pocketgan.models.model import Model
+    from pocketgan.models.summary import ModelInfo
+    from pocketgan.recipes import ClassifierRecipe, Recipe
+    from pocketgan.recipes.costs import RecipeRow
+    from pocketgan.scorecard.card import Scorecard
+    from pocketgan.scorecard.comparison import Comparison
+    from pocketgan.steer.invert import Inversion
+    from pocketgan.verbs.classify import Labelled
+    from pocketgan.verbs.steer import FitReport
+
+Seed: TypeAlias = int  # 0 to 2**63 - 1
+
+
+class RunResult(NamedTuple):
+    """What `run` made: its folder, and what `summary.json` in it says (empty where nothing was scored)."""
+
+    folder: Path
+    summary: dict[str, Any]
+
+
+# ---- trainings -----------------------------------------------------------------------------------------------------
+
+
+def run(
+    recipe: str | Path | Recipe = "pocket",
+    *,
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    classifier: str | Path | None = None,
+    skip: Sequence[str] = (),
+    redo: Sequence[str] = (),
+    tensorboard: bool = False,
+    inexact: bool = False,
+    on_trouble: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> RunResult:
+    """Do it all: train, generate 100 fakes, train a classifier C, count S0 and S1, write the report.
+
+    S0 is the share of real test images that C reads wrongly, S1 that of the fakes. What the folder already holds is
+    kept: a training goes on where it was, fakes and classifier stay as they are (with a person's corrections of
+    labels), scores and report are made again. Images without labels have no C and no scores.
+
+    Parameters
+    ----------
+    recipe
+        As in `train`. Where ``train`` is skipped, the recipe is that of the model in the folder.
+    out
+        The run's folder; runs/RECIPE-SEED without it.
+    classifier
+        Recipe of C (cnn, mlp, cnn-dense, linear-224 or a .toml file), or the folder of a trained one. Without it the
+        one that the folder holds, or else cnn.
+    skip
+        Steps to leave out: train, generate, classify, score, report.
+    redo
+        Steps to throw away, with all that was made from them, and make again; train throws away all that is in the
+        run.
+    data, tensorboard, inexact, on_trouble, device, threads, quiet, options
+        As in `train`.
+
+    Returns
+    -------
+    RunResult
+        The folder, and its summary.
+
+    Raises
+    ------
+    UsageError
+        An option is wrong, or a skipped step's results are needed and missing.
+    """
+    _compute_with(threads)
+    from pocketgan.recipes import gan_recipe
+    from pocketgan.verbs.run import run as run_all
+
+    wanted = gan_recipe(recipe, _fields(options, data))
+    name = wanted.name if not isinstance(recipe, str | Path) else Path(recipe).stem
+    folder = Path("runs") / f"{name}-{wanted.seed}" if out is None else Path(out)
+    summary = run_all(
+        wanted,
+        out=folder,
+        classifier=None if classifier is None else str(classifier),
+        skip=skip,
+        redo=redo,
+        device=device,
+        tensorboard=tensorboard,
+        quiet=quiet,
+        on_trouble=on_trouble,
+        inexact=inexact,
+    )
+    return RunResult(folder, summary)
+
+
+def train(
+    recipe: str | Path | Recipe = "pocket",
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    tensorboard: bool = False,
+    inexact: bool = False,
+    on_trouble: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Model:
+    """Train a generator and a discriminator. The same command again goes on where it stopped.
+
+    Parameters
+    ----------
+    recipe
+        A preset's name (``pocketgan recipes`` lists them) or a .toml file.
+    out
+        The run's folder: a new one, or that of the same training to go on with.
+    data
+        Images to learn from: mnist, fashion-mnist (downloaded once), a folder of pictures (one folder in it for each
+        class, or none), an NPZ, NPY or IDX file, or an IDX folder. Without it the recipe decides.
+    tensorboard
+        Write TensorBoard's files too, into OUT/tensorboard.
+    inexact
+        Go on even where torch, device or threads have changed and the result cannot be the same bit for bit.
+    on_trouble
+        What to do when numbers stop being finite, the generator collapses, or the discriminator wins or learns too
+        fast: stop (exit code 3), rollback (to the last good checkpoint, with another seed and half the rates, at most
+        three times) or warn. Without it, stop for the first and warn of the others.
+    device
+        Where to compute: auto, cpu, cuda or mps.
+    threads
+        Threads that compute on the CPU, in all that this process does from now on; all cores without it. Another number
+        of them gives other bytes, so a run goes on with its own.
+    quiet
+        Show no progress.
+    options
+        Any field of the recipe: ``seed=1``, ``epochs=2``, ``lr_g=1e-3``, …
+
+    Returns
+    -------
+    Model
+        The trained model, which is also in ``out/model``.
+
+    Raises
+    ------
+    UsageError
+        The recipe, an option or the images do not fit, `out` holds something else or is in use, or a run cannot go on
+        bit for bit here.
+    PocketganError
+        The images or the run cannot be read or written.
+    TroubleError
+        The health watch stopped the training.
+    """
+    _compute_with(threads)
+    from pocketgan.recipes import gan_recipe
+    from pocketgan.verbs.train import train as train_pair
+
+    return train_pair(
+        gan_recipe(recipe, _fields(options, data)),
+        out=out,
+        device=device,
+        tensorboard=tensorboard,
+        quiet=quiet,
+        on_trouble=on_trouble,
+        inexact=inexact,
+    )
+
+
+def train_classifier(
+    recipe: str | Path | ClassifierRecipe = "cnn",
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+    **options: Any,
+) -> Classifier:
+    """Train a classifier on real images and count its errors on test images, once, at the end.
+
+    Parameters
+    ----------
+    recipe
+        cnn, mlp, cnn-dense, linear-224, or a .toml file.
+    out
+        A new folder, for model.json and classifier.safetensors.
+    data, device, quiet, options
+        As in `train`.
+
+    Returns
+    -------
+    Classifier
+        Its `facts` hold loss and accuracy of each epoch and the test error.
+
+    Raises
+    ------
+    UsageError
+        The recipe, an option or the images do not fit, or `out` exists.
+    """
+    from pocketgan.recipes import classifier_recipe
+    from pocketgan.verbs.classify import train_classifier as train_network
+
+    wanted = classifier_recipe(recipe, _fields(options, data))
+    return train_network(wanted, out=out, device=device, quiet=quiet)
+
+
+def train_judge(
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+    **options: Any,
+) -> Judge:
+    """Train a judge for labelled images; without --data, the one of MNIST's digits again.
+
+    It learns from `fit`, with `val` to look at; the error is counted on the test images. A source without test images
+    of its own has no more than `val` for that.
+
+    Parameters
+    ----------
+    out
+        A new folder.
+    data, device, quiet, options
+        As in `train`.
+
+    Returns
+    -------
+    Judge
+        Its classifier's `facts` hold the error on the test images, counted once at the end.
+
+    Raises
+    ------
+    UsageError
+        The images have no labels, an option is wrong, or `out` exists.
+    """
+    from pocketgan.verbs.judge import train_judge as train_network
+
+    return train_network(out=out, device=device, quiet=quiet, **_fields(options, data))
+
+
+def _fields(options: dict[str, Any], data: str | Path | None) -> dict[str, Any]:
+    """Fields of a recipe, the images to learn from among them."""
+    return options if data is None else {**options, "source": str(data)}
+
+
+def _compute_with(threads: int | None) -> None:
+    """Set how many threads compute on the CPU."""
+    from pocketgan.core.signals import load_torch
+
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads} is too small; give at least 1")
+    load_torch(threads)
+
+
+# ---- models and images ---------------------------------------------------------------------------------------------
+
+
+def load(path: str | Path, device: str = "auto") -> Model:
+    """Load a trained model from a run folder or a model folder.
+
+    Parameters
+    ----------
+    path
+        The folder; or ``digits``, the shipped generator.
+    device
+        As in `train`.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    PocketganError
+        A file of it is damaged.
+    """
+    from pocketgan.models.model import Model
+
+    return Model.load(path, device)
+
+
+def generate(
+    model: Model | str | Path,
+    *,
+    out: str | Path | None = None,
+    count: int = 100,
+    label: int | str | None = None,
+    digit: int | None = None,
+    balanced: bool = False,
+    seed: Seed = 0,
+    format: Sequence[str] = ("png", "grid"),
+    test_share: float | None = None,
+    classifier: Classifier | str | Path | None = None,
+    method: str | None = None,
+    checked: bool = False,
+    slant: float | None = None,
+    thickness: float | None = None,
+    width: float | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+) -> list[Path]:
+    """Generate images from a run or a model, with the latents that made them, in bounded memory.
+
+    Parameters
+    ----------
+    model
+        A run folder or a model folder; or digits, the shipped generator.
+    out
+        A new folder; MODEL-CLASS or MODEL-fakes here without it.
+    count
+        How many images.
+    label
+        The class of all of them, by its name (in Python also by its index). Unconditional models need ``pocketgan steer
+        fit MODEL`` first.
+    digit
+        Short for the class whose name is this number, as MNIST's are.
+    balanced
+        Every class equally often, as conditional models do where none is asked for.
+    seed
+        Seed of the latents: the same seed and index give the same bytes, whatever the count.
+    format
+        png (a folder for each label), npz, idx (as torchvision's MNIST reads it), grid.
+    test_share
+        Share of the images, between 0 and 1, that goes into the test part of NPZ (then with Keras' names) and IDX.
+    classifier
+        The classifier, or its folder, that labels the images of a model that cannot be asked; for MNIST's digits the
+        shipped guide does without it.
+    method
+        Steer by this fitted method; the best one fitted without it.
+    checked
+        Steered images that the guide reads as another class are drawn once more.
+    slant
+        Lean steered images to the right by so many standard deviations of their class (fit directions first).
+    thickness
+        The same for the thickness of the stroke.
+    width
+        The same for the width.
+    device, quiet
+        As in `train`.
+
+    Returns
+    -------
+    list of Path
+        The files and folders written.
+
+    Raises
+    ------
+    UsageError
+        The model cannot do what is asked, a format is unknown, or `out` exists.
+    """
+    if balanced and (label is not None or digit is not None):
+        raise UsageError("--balanced and a class exclude each other; give one")
+    from pocketgan.data.class_names import asked_class, folder_names
+    from pocketgan.models.model import Model
+    from pocketgan.verbs.generate import generate as generate_images
+
+    asked = asked_class(label, digit)
+    if out is None:
+        called = model.recipe.name if isinstance(model, Model) else Path(model).resolve().name
+        out = f"{called}-{'fakes' if asked is None else folder_names((str(asked),))[0]}"
+    moves = {"slant": slant, "thickness": thickness, "width": width}
+    return generate_images(
+        model,
+        out=out,
+        count=count,
+        label=asked,
+        balanced=balanced,
+        seed=seed,
+        formats=format,
+        test_share=test_share,
+        classifier=classifier,
+        method=method,
+        checked=checked,
+        moves={name: amount for name, amount in moves.items() if amount is not None},
+        device=device,
+        quiet=quiet,
+    )
+
+
+def label_images(
+    images: ImageSet | str | Path,
+    *,
+    classifier: Classifier | str | Path = "guide",
+    out: str | Path,
+    split: str = "train",
+    count: int = 100,
+    seed: Seed = 0,
+    device: str = "auto",
+) -> list[Labelled]:
+    """Label images, or a model's output, and write row, label, class name and confidence as CSV.
+
+    Rows are in the order of the images; those of a folder of pictures in the order of the sorted names, each with its
+    file name. Such a file may be put into the folder as its metadata.csv.
+
+    Parameters
+    ----------
+    images
+        A folder of pictures, an NPZ, NPY or IDX file, mnist, or a run or model folder (its output is labelled).
+    classifier
+        A classifier's folder, a run's folder (its C is taken), or guide, the shipped one for MNIST's digits.
+    out
+        A new CSV file.
+    split
+        Which part of images that have parts: train or test, of mnist also fit or val.
+    count
+        How many images a model is to make.
+    seed
+        Seed of their latents.
+    device
+        As in `train`.
+
+    Returns
+    -------
+    list of Labelled
+        Class, confidence (0 to 1) and file name of each image, in their order.
+
+    Raises
+    ------
+    UsageError
+        `out` exists, nothing is at a path, or the images have another shape than the classifier reads.
+    """
+    from pocketgan.verbs.classify import label_images as label_all
+
+    return label_all(classifier, images, out=out, split=split, count=count, seed=seed, device=device)
+
+
+def import_file(file: str | Path, *, recipe: str, out: str | Path) -> tuple[Path, str]:
+    """Convert a stranger's weights into a model folder, safely: nothing in the file is run.
+
+    Parameters
+    ----------
+    file
+        A safetensors file, or a state dict that torch.save wrote (G.pkl, D.pkl, C.pkl, .pt, …): told by content.
+    recipe
+        The recipe of the networks, of a pair or of a classifier; the tensors say which of them the file holds, and must
+        have its shapes in its order.
+    out
+        A new folder, or the one that holds the other network of the pair.
+
+    Returns
+    -------
+    tuple
+        The folder, and what was found: ``generator``, ``discriminator`` or ``classifier``.
+
+    Raises
+    ------
+    UsageError
+        The recipe is unknown, or `out` holds something else.
+    PocketganError
+        The file is no file of weights, or its tensors fit none of the recipe's networks.
+    """
+    from pocketgan.importing import import_weights
+
+    return import_weights(Path(file), recipe, Path(out))
+
+
+# ---- scores --------------------------------------------------------------------------------------------------------
+
+
+def evaluate(
+    subject: Model | ImageSet | str | Path,
+    *,
+    split: str = "test",
+    count: int = 10_000,
+    seed: Seed = 0,
+    trained_on: str | Path | None = None,
+    judge: Judge | str | Path = "judge",
+    tstr: bool = False,
+    out: str | Path | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+) -> Scorecard:
+    """Score a model or images: every metric beside what real images get, and what is wrong in plain words.
+
+    Parameters
+    ----------
+    subject
+        A run folder, a model folder, or images: a folder of pictures, an NPZ, NPY or IDX file.
+    split
+        Real images to measure against: test, or val for what was trained on fit.
+    count
+        How many images are scored, 50 to 10,000; part of most metrics' names.
+    seed
+        Of a model's latents, and of the draw from a larger set.
+    trained_on
+        What the model of given images learned from, to tell copies: a source of images, or train or fit of the data set
+        by name that has their shape and classes. Without it train of that one (fit with split val).
+    judge
+        The folder of another judge than the shipped one, which knows MNIST's digits.
+    tstr
+        Also train classifiers on fakes alone and test them on real images: minutes.
+    out
+        A new folder for scorecard.html, scorecard.json and pictures.
+    device, quiet
+        As in `train`.
+
+    Raises
+    ------
+    UsageError
+        An option is wrong, the judge does not know such images or took part in making them, or `tstr` is asked of
+        images without labels.
+    """
+    from pocketgan.verbs.evaluate import evaluate as score
+
+    return score(
+        subject,
+        split=split,
+        count=count,
+        seed=seed,
+        trained_on=None if trained_on is None else str(trained_on),
+        judge=judge,
+        tstr=tstr,
+        out=out,
+        device=device,
+        quiet=quiet,
+    )
+
+
+def compare(
+    *subjects: Model | ImageSet | str | Path,
+    split: str = "test",
+    count: int = 10_000,
+    seed: Seed = 0,
+    judge: Judge | str | Path = "judge",
+    out: str | Path | None = None,
+    markdown: str | Path | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+) -> Comparison:
+    """Lay scorecards side by side: of each metric the best, and all that the intervals cannot tell from it.
+
+    Parameters
+    ----------
+    subjects
+        Two or more: runs, folders made by ``evaluate --out``, models or images. What has no scorecard yet is scored
+        now, as the next four options say.
+    split, count, seed, judge
+        As in `evaluate`.
+    out
+        A new folder for comparison.html and comparison.json.
+    markdown
+        A Markdown file for the table of the main metrics, lowest fd_judge first. Of one that has such a table already
+        only the table is replaced; what you wrote above it stays.
+    device, quiet
+        As in `train`.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two subjects; or their judges, real images or N differ, so that their figures do not compare.
+    PocketganError
+        A scorecard is damaged.
+    """
+    from pocketgan.core.files import write_bytes
+    from pocketgan.scorecard.listing import above_table, leaderboard
+    from pocketgan.verbs.compare import compare as compare_subjects
+
+    table = None if markdown is None else Path(markdown)
+    above = b"" if table is None else above_table(table)
+    comparison = compare_subjects(
+        *subjects, split=split, count=count, seed=seed, judge=judge, out=out, device=device, quiet=quiet
+    )
+    if table is not None:
+        write_bytes(table, above + leaderboard(comparison).encode())
+    return comparison
+
+
+def write_report(run_folder: str | Path) -> Path:
+    """Write report.html into a run's folder: one file that opens offline.
+
+    What was fitted to steer the model gets a page beside it, steering.html.
+
+    Parameters
+    ----------
+    run_folder
+        A run whose training has ended; a model folder that has steering fitted gets steering.html alone.
+
+    Returns
+    -------
+    Path
+        The page that was written; of two, the report.
+
+    Raises
+    ------
+    UsageError
+        The folder is no run that ended, and no model that anything was fitted to.
+    PocketganError
+        One of its files is damaged, or the report cannot be written.
+    """
+    from pocketgan.report import write_report as write_page
+
+    return write_page(Path(run_folder))
+
+
+# ---- steering ------------------------------------------------------------------------------------------------------
+
+
+def fit_steering(
+    model: Model | str | Path,
+    *,
+    method: Sequence[str] = ("flow",),
+    guide: Classifier | str | Path | None = None,
+    latents: int = 200_000,
+    steps: int = 1000,
+    seed: Seed = 0,
+    device: str = "auto",
+    quiet: bool = False,
+) -> list[FitReport]:
+    """Fit methods that find latents for classes, and keep them in the model's folder, with a page that shows them.
+
+    Parameters
+    ----------
+    model
+        A run folder or a model folder of an unconditional generator, which stays as it is.
+    method
+        flow, bank, energy, search, directions, lcp.
+    guide
+        The classifier, or its folder, that tells the classes; for MNIST's digits the shipped guide does without it.
+    latents
+        How many are drawn and read by the guide. The readings are kept in the cache for the next method.
+    steps
+        Of training, for each network that a method learns.
+    seed
+        Of latents and trainings.
+    device, quiet
+        As in `train`.
+
+    Returns
+    -------
+    list of FitReport
+        Of each method.
+
+    Raises
+    ------
+    UsageError
+        A method is unknown, the model is conditional, or no guide knows its images.
+    """
+    from pocketgan.verbs.steer import fit
+
+    return fit(model, method, guide=guide, latents=latents, steps=steps, seed=seed, device=device, quiet=quiet)
+
+
+def invert(
+    model: Model | str | Path,
+    pictures: str | Path,
+    *,
+    out: str | Path,
+    count: int = 16,
+    seed: Seed = 0,
+    device: str = "auto",
+    quiet: bool = False,
+) -> Inversion:
+    """Find the latents whose images come nearest to pictures; write them, the reconstructions and their errors.
+
+    Parameters
+    ----------
+    model
+        As in `generate`.
+    pictures
+        A picture file, a folder of pictures, an NPZ, NPY or IDX file, or mnist.
+    out
+        A new folder for latents.npy, errors.json, and pairs.png with the pictures above what was found.
+    count
+        At most so many pictures, the first.
+    seed
+        Of the starts.
+    device, quiet
+        As in `train`.
+
+    Raises
+    ------
+    UsageError
+        `out` exists, or the pictures have another size than the generator's.
+    """
+    from pocketgan.verbs.steer import invert as find
+
+    return find(model, pictures, out=out, count=count, seed=seed, device=device, quiet=quiet)
+
+
+def interpolate(
+    model: Model | str | Path,
+    *stops: str,
+    out: str | Path,
+    steps: int = 10,
+    method: str | None = None,
+    seed: Seed = 0,
+    device: str = "auto",
+    quiet: bool = False,
+) -> Tensor:
+    """Walk between latents on the great circle, and write a strip and an animation.
+
+    Parameters
+    ----------
+    model
+        As in `generate`.
+    stops
+        Two or more: the name of a class, which a fitted method finds; a picture file, which is inverted; or
+        latent:NUMBER, of the seed's latents.
+    out
+        A new folder for strip.png, walk.png (animated) and latents.npy.
+    steps
+        Images from one stop to the next, both included; at least 2.
+    method
+        What finds classes; the best one fitted without it.
+    seed
+        Of latents.
+    device, quiet
+        As in `train`.
+
+    Returns
+    -------
+    Tensor
+        The latents of the walk, float32 ``[N, D]``.
+
+    Raises
+    ------
+    UsageError
+        There are fewer than two stops, or one is none of these.
+    """
+    from pocketgan.verbs.steer import interpolate as walk
+
+    return walk(model, stops, out=out, steps=steps, method=method, seed=seed, device=device, quiet=quiet)
+
+
+def show_directions(
+    model: Model | str | Path,
+    *,
+    label: int | str | None = None,
+    digit: int | None = None,
+    out: str | Path,
+    method: str | None = None,
+    seed: Seed = 0,
+    device: str = "auto",
+) -> Tensor:
+    """Show one image moved along slant, thickness and width, from -3 to +3 standard deviations.
+
+    Parameters
+    ----------
+    model
+        A run folder or a model folder to which directions were fitted.
+    label
+        Its class, by its name (in Python also by its index).
+    digit
+        Short for the class whose name is this number, as MNIST's are.
+    out
+        A new PNG file: a row for each direction.
+    method
+        What finds the image; the best one fitted without it.
+    seed
+        Of its latent.
+    device
+        As in `train`.
+
+    Returns
+    -------
+    Tensor
+        The images, uint8 ``[21, C, H, W]``.
+
+    Raises
+    ------
+    UsageError
+        No class is given, or there is none of this name; or directions are not fitted.
+    """
+    from pocketgan.verbs.steer import directions
+
+    return directions(model, label=label, digit=digit, out=out, method=method, seed=seed, device=device)
+
+
+# ---- what there is -------------------------------------------------------------------------------------------------
+
+
+def list_recipes(name: str | None = None, *, quick: bool = False, quiet: bool = False) -> list[RecipeRow]:
+    """List the recipes with their cost and the minutes that each takes here, or print one as TOML.
+
+    Parameters
+    ----------
+    name
+        A recipe to print whole: its description and all its fields, to save as a .toml file and change.
+    quick
+        Leave out the minutes, for which each recipe trains a second here, and answer at once.
+    quiet
+        As in `train`.
+
+    Returns
+    -------
+    list of RecipeRow
+        Of each preset; or of those of this name, without minutes.
+
+    Raises
+    ------
+    UsageError
+        The name is unknown.
+    """
+    from pocketgan.core.signals import load_torch
+    from pocketgan.recipes.costs import recipe_rows
+
+    rows = recipe_rows(name)
+    if quick or name is not None:
+        return rows
+    load_torch()
+    from pocketgan.training.speed import with_minutes
+
+    return with_minutes(rows, quiet)
+
+
+def info(model: str | Path) -> ModelInfo:
+    """Print a model's layers, shapes and parameters, and where it comes from.
+
+    Parameters
+    ----------
+    model
+        A run folder, a model folder or a classifier's folder; or digits or guide, the shipped generator and classifier.
+
+    Raises
+    ------
+    UsageError
+        There is no model.
+    """
+    from pocketgan.models.summary import model_info
+
+    return model_info(model)
+
+
+def list_datasets() -> list[dict[str, Any]]:
+    """List the data sets that are known by name: images, size, licence, and whether they are here.
+
+    Returns
+    -------
+    list of dict
+        As `pocketgan.data.datasets.datasets_rows` gives them.
+    """
+    from pocketgan.data.datasets import datasets_rows
+
+    return datasets_rows()
+
+
+def doctor() -> Machine:
+    """Tell what this machine can do: versions, devices, measured speed, extras, data."""
+    from pocketgan.core.machine import this_machine
+    from pocketgan.data.datasets import datasets_rows
+
+    return this_machine(tuple(f"{row['name']} ({row['state']})" for row in datasets_rows()))
