@@ -169,7 +169,7 @@ def classifier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train pocket --out OUT --loss none", "loss 'none'"),
         ("train pocket --out OUT --data missing", "missing is missing"),
         ("train pocket --out OUT --data DATA/flat", "learns from labels"),
-        ("train dcgan-rotate --out OUT --data DATA/small.npz", "28x28 images only, not 20x12"),
+        ("train dcgan-rotate --out OUT --data DATA/small.npz", "resize the images"),
         ("train mlp --out OUT --data DATA/flat --until-good --guide nobody", "nobody holds no classifier"),
         ("train mlp --out DATA", "exists already"),
         ("generate nothing --out OUT", "nothing holds no model"),

@@ -43,7 +43,7 @@ class RunResult(NamedTuple):
 
 
 def run(
-    recipe: str | Path | Recipe = "pocket",
+    recipe: str | Path | Recipe | None = None,
     *,
     out: str | Path | None = None,
     data: str | Path | None = None,
@@ -96,7 +96,7 @@ def run(
     from pocketgan.verbs.run import run as run_all
 
     wanted = gan_recipe(recipe, _fields(options, data))
-    name = wanted.name if not isinstance(recipe, str | Path) else Path(recipe).stem
+    name = Path(recipe).stem if isinstance(recipe, str | Path) else wanted.name
     folder = Path("runs") / f"{name}-{wanted.seed}" if out is None else Path(out)
     summary = run_all(
         wanted,
@@ -114,7 +114,7 @@ def run(
 
 
 def train(
-    recipe: str | Path | Recipe = "pocket",
+    recipe: str | Path | Recipe | None = None,
     *,
     out: str | Path,
     data: str | Path | None = None,
@@ -131,7 +131,8 @@ def train(
     Parameters
     ----------
     recipe
-        A preset's name (``pocketgan recipes`` lists them) or a .toml file.
+        A preset's name (``pocketgan recipes`` lists them) or a .toml file; pocket without one, or what own networks are
+        trained by.
     out
         The run's folder: a new one, or that of the same training to go on with.
     data
@@ -274,7 +275,7 @@ def _compute_with(threads: int | None) -> None:
 # ---- models and images ---------------------------------------------------------------------------------------------
 
 
-def load(path: str | Path, device: str = "auto") -> Model:
+def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) -> Model:
     """Load a trained model from a run folder or a model folder.
 
     Parameters
@@ -283,17 +284,19 @@ def load(path: str | Path, device: str = "auto") -> Model:
         The folder; or ``digits``, the shipped generator.
     device
         As in `train`.
+    trust_code
+        Run the Python file of a model that has networks of its own, though it was not trained with here.
 
     Raises
     ------
     UsageError
-        There is none.
+        There is none, or it has code of its own that is not trusted.
     PocketganError
         A file of it is damaged.
     """
     from pocketgan.models.model import Model
 
-    return Model.load(path, device)
+    return Model.load(path, device, trust_code=trust_code)
 
 
 def generate(
@@ -481,7 +484,7 @@ def evaluate(
     count: int = 10_000,
     seed: Seed = 0,
     trained_on: str | Path | None = None,
-    judge: Judge | str | Path = "judge",
+    judge: Judge | str | Path | None = None,
     tstr: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
@@ -503,7 +506,7 @@ def evaluate(
         What the model of given images learned from, to tell copies: a source of images, or train or fit of the data set
         by name that has their shape and classes. Without it train of that one (fit with split val).
     judge
-        The folder of another judge than the shipped one, which knows MNIST's digits.
+        A judge's folder; without it the shipped one that knows the images, as there is for MNIST's digits.
     tstr
         Also train classifiers on fakes alone and test them on real images: minutes.
     out
@@ -538,7 +541,7 @@ def compare(
     split: str = "test",
     count: int = 10_000,
     seed: Seed = 0,
-    judge: Judge | str | Path = "judge",
+    judge: Judge | str | Path | None = None,
     out: str | Path | None = None,
     markdown: str | Path | None = None,
     device: str = "auto",

@@ -65,7 +65,7 @@ def seconds_per_image(recipe: Recipe, data: ImageSet, device: torch.device, seco
     each = (time.perf_counter() - began) / (state.nimg - before)
     if recipe.data.underrepresented:
         began = time.perf_counter()
-        diagnose(state, data.images, groups_of(endless, data), endless)
+        diagnose(state, data.images, groups_of(endless, data, conditional=state.generator.conditional), endless)
         each += (time.perf_counter() - began) / diagnosis_period(len(data), recipe.schedule.batch_size)
     return each
 
