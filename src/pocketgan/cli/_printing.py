@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pocketgan.recipes.costs import RecipeRow
     from pocketgan.scorecard.card import Scorecard
     from pocketgan.scorecard.comparison import Comparison
-    from pocketgan.steer.invert import Inversion
+    from pocketgan.steer.search import Inversion
     from pocketgan.verbs.classify import Labelled
     from pocketgan.verbs.steer import FitReport
 
