@@ -219,7 +219,7 @@ def test_redo_of_the_training_gives_the_same_run_again(copy: Path, request_of: d
     ("change", "message"),
     [
         ({"redo": ["train"], "source": "missing"}, "missing is missing"),
-        ({"redo": ["train"], "recipe": "dcgan-rotate"}, "28x28 images only"),
+        ({"redo": ["train"], "recipe": "dcgan-rotate"}, "makes .* where images are"),
         ({"redo": ["train"], "device": "abacus"}, "--device abacus"),
         ({"redo": ["train"], "until_good": True, "guide": "nobody"}, "nobody holds no classifier"),
         ({"redo": ["generate"], "nimg": 2000}, "holds another run"),
