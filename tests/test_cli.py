@@ -146,7 +146,7 @@ def classifier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("bogus", 'Unknown command "bogus"'),
         ("run pocket again", "too many words"),
         ("train label --lrg", "see pocketgan train --help"),
-        ("classify label --bogus", "see pocketgan classify label --help"),
+        ("classify label --bogus", "pocketgan classify label --help"),
         ("run --skip trian", "did you mean 'train'"),
         ("run --redo everything", "step 'everything' is unknown"),
         ("run --classifier nobody", "recipe 'nobody' is unknown"),

@@ -186,10 +186,13 @@ def _recipe_options(command: Command) -> Iterator[inspect.Parameter]:
 
 def _value(annotation: Any) -> str:
     """What an option's value is, in a word: INT, FLOAT, TEXT, or the choices."""
-    if get_origin(annotation) is Literal:
-        return "|".join(get_args(annotation))
-    kinds = {int: "INT", float: "FLOAT"}
-    return next((kinds[kind] for kind in (annotation, *get_args(annotation)) if kind in kinds), "TEXT")
+    names = {int: "INT", float: "FLOAT"}
+    for kind in (annotation, *get_args(annotation)):
+        if get_origin(kind) is Literal:
+            return "|".join(get_args(kind))
+        if kind in (int, float):
+            return names[kind]
+    return "TEXT"
 
 
 def _default(value: Any) -> str:

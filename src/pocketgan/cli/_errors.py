@@ -59,7 +59,8 @@ def _misread(words: list[str], message: str, commands: Container[str]) -> str:
         return f"{dotted.partition('=')[0]}: leave the section out and write --{dotted.partition('.')[2]}"
     message = re.sub(r"(?<!\.)\.$", "", message.strip()).replace("Unused Tokens:", "too many words:")
     verbs = [verb for verb in (" ".join(words[:2]), *words[:1], "") if verb in commands and not verb.startswith("-")]
-    return f"{message}; see {' '.join(['pocketgan', *verbs[:1], '--help'])}"
+    remedy = " ".join(["pocketgan", *verbs[:1], "--help"])
+    return f"{message} See {remedy}" if message.endswith("?") else f"{message}; see {remedy}"
 
 
 def _stopped(words: list[str]) -> str:
