@@ -444,18 +444,21 @@ def label_images(
     return label_all(classifier, images, out=out, split=split, count=count, seed=seed, device=device)
 
 
-def import_file(file: str | Path, *, recipe: str, out: str | Path) -> tuple[Path, str]:
+def import_file(file: str | Path, *, recipe: str, out: str | Path, key: str = "") -> tuple[Path, str]:
     """Convert a stranger's weights into a model folder, safely: nothing in the file is run.
 
     Parameters
     ----------
     file
-        A safetensors file, or a state dict that torch.save wrote (G.pkl, D.pkl, C.pkl, .pt, …): told by content.
+        A safetensors file, or a state dict or a whole module that torch.save or pickle.dump wrote (G.pkl, D.pkl, C.pkl,
+        .pt, …): told by content.
     recipe
         The recipe of the networks, of a pair or of a classifier; the tensors say which of them the file holds, and must
         have its shapes in its order.
     out
         A new folder, or the one that holds the other network of the pair.
+    key
+        Which network, where the file holds several: its key in the dictionary. A refusal lists them.
 
     Returns
     -------
@@ -469,9 +472,9 @@ def import_file(file: str | Path, *, recipe: str, out: str | Path) -> tuple[Path
     PocketganError
         The file is no file of weights, or its tensors fit none of the recipe's networks.
     """
-    from pocketgan.importing import import_weights
+    from pocketgan.importing.weights import import_weights
 
-    return import_weights(Path(file), recipe, Path(out))
+    return import_weights(Path(file), recipe, Path(out), key)
 
 
 # ---- scores --------------------------------------------------------------------------------------------------------

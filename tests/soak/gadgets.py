@@ -27,29 +27,29 @@ class Call:
 
     def reduced(self) -> bytes:
         """GLOBAL, arguments, REDUCE."""
-        return f"c{self.module}\n{self.name}\n".encode() + _bare(self.arguments) + b"R"
+        return f"c{self.module}\n{self.name}\n".encode() + bare(self.arguments) + b"R"
 
     def stacked(self) -> bytes:
         """STACK_GLOBAL."""
-        return _bare(self.module) + _bare(self.name) + b"\x93" + _bare(self.arguments) + b"R"
+        return bare(self.module) + bare(self.name) + b"\x93" + bare(self.arguments) + b"R"
 
     def instanced(self) -> bytes:
         """INST, the oldest way."""
-        return b"(" + b"".join(map(_bare, self.arguments)) + f"i{self.module}\n{self.name}\n".encode()
+        return b"(" + b"".join(map(bare, self.arguments)) + f"i{self.module}\n{self.name}\n".encode()
 
     def objected(self) -> bytes:
         """OBJ."""
-        return b"(" + f"c{self.module}\n{self.name}\n".encode() + b"".join(map(_bare, self.arguments)) + b"o"
+        return b"(" + f"c{self.module}\n{self.name}\n".encode() + b"".join(map(bare, self.arguments)) + b"o"
 
     def newed(self) -> bytes:
         """NEWOBJ."""
-        return f"c{self.module}\n{self.name}\n".encode() + _bare(self.arguments) + b"\x81"
+        return f"c{self.module}\n{self.name}\n".encode() + bare(self.arguments) + b"\x81"
 
 
 WAYS: tuple[Callable[[Call], bytes], ...] = (Call.reduced, Call.stacked, Call.instanced, Call.objected, Call.newed)
 
 
-def _bare(value: Any) -> bytes:
+def bare(value: Any) -> bytes:
     """Opcodes that put a value on the stack."""
     return pickle.dumps(value, protocol=2)[2:-1]
 
@@ -82,7 +82,7 @@ def malicious(folder: Path) -> dict[str, bytes]:
         + b"K\x00)(\x89}tR.",
         "dotted name": b"\x80\x02cbuiltins\nobject.__subclasses__\n)R.",
         "name with a line break": b"\x80\x02X\x02\x00\x00\x00osX\x09\x00\x00\x00system\n()\x93.",
-        "attribute of torch": b"\x80\x02ctorch\nos.system\n" + _bare((f"touch {places['mark']}",)) + b"R.",
+        "attribute of torch": b"\x80\x02ctorch\nos.system\n" + bare((f"touch {places['mark']}",)) + b"R.",
         "protocol 255": b"\x80\xff}.",
         "FRAME that lies": b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f}.",
         "LONG4 that lies": b"\x80\x02\x8b\xff\xff\xff\x7f.",
@@ -99,6 +99,7 @@ def malicious(folder: Path) -> dict[str, bytes]:
     }
     files |= {f"{name}, zipped": zipped(code) for name, code in tricks.items()}
     files |= {f"{name}, legacy": legacy(code) for name, code in tricks.items()}
+    files |= {f"{name}, plain": code for name, code in tricks.items() if code}
     files |= _archives(mark, folder)
     return files
 
@@ -153,9 +154,9 @@ def state_dict() -> bytes:
 def _storage(numel: int, size: int | None = None, stride: int = 0) -> bytes:
     """The pickle of one tensor of `size` numbers on a storage that claims `numel`."""
     storage = (
-        b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu" + _bare(numel) + b"tQ"
+        b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu" + bare(numel) + b"tQ"
     )
-    shape = _bare((size if size is not None else numel,)) + _bare((1 if size is None else stride,))
+    shape = bare((size if size is not None else numel,)) + bare((1 if size is None else stride,))
     tensor = (
         b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00" + shape + b"\x89ccollections\nOrderedDict\n)RtR"
     )
@@ -193,8 +194,13 @@ def _filled(value: Any, places: dict[str, Path]) -> Any:
     return value
 
 
-def honest(old: bool = False) -> bytes:
-    """A file that torch.save wrote: the state dict of a small network."""
-    buffer = io.BytesIO()
-    torch.save(torch.nn.Linear(4, 2).state_dict(), buffer, _use_new_zipfile_serialization=not old)
-    return buffer.getvalue()
+def honest() -> list[bytes]:
+    """A small network as people save it: its state dict or itself, by torch.save, new or old, or by pickle."""
+    network, files = torch.nn.Linear(4, 2), []
+    for whole in (network.state_dict(), network):
+        for new in (True, False):
+            buffer = io.BytesIO()
+            torch.save(whole, buffer, _use_new_zipfile_serialization=new)
+            files.append(buffer.getvalue())
+        files.append(pickle.dumps(whole, protocol=4))
+    return files

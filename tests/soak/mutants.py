@@ -23,7 +23,7 @@ from pocketgan.core.errors import PocketganError
 from pocketgan.data.idx import idx_header
 from pocketgan.data.load import load_images
 from pocketgan.data.pictures import read_picture
-from pocketgan.importing.tensors import read_tensors
+from pocketgan.importing.tensors import read_weights
 from pocketgan.recipes import GAN_PRESETS, gan_recipe, recipe_toml
 from soak.runs import Count
 
@@ -73,7 +73,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "NPZ and NPY": Kind(_arrays(), load_images),
         "PNG and JPEG": Kind(_pictures(), read_picture),
         "TOML": Kind([recipe_toml(preset.recipe).encode() for preset in GAN_PRESETS.values()], _read_toml, "file.toml"),
-        "safetensors": Kind(_safetensors(), read_tensors),
+        "safetensors": Kind(_safetensors(), read_weights),
         "metadata.csv": Kind(_tables(), _read_table, "csv/metadata.csv"),
     }
 

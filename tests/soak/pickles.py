@@ -11,7 +11,9 @@ from pathlib import Path
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.importing import child, tensors
+from pocketgan.importing.kinds import Kind
 from soak.gadgets import honest, legacy, malicious, state_dict, zipped
+from soak.hidden import hidden
 from soak.mutants import MEMORY_KB, mutated
 from soak.runs import Count
 
@@ -24,7 +26,7 @@ class Worker:
     def __init__(self) -> None:
         self.peak, self.before = 0, 0
 
-    def __call__(self, path: Path) -> bytes:
+    def __call__(self, path: Path, key: str, kind: Kind) -> bytes:
         """What `tensors._converted` gives."""
         self.before = _resident_kb()
         reading, writing = os.pipe()
@@ -35,7 +37,7 @@ class Worker:
             try:
                 os.dup2(writing, 1)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-                child.main(str(path))
+                child.main(str(path), key)
                 os._exit(0)
             finally:
                 os._exit(1)
@@ -47,7 +49,7 @@ class Worker:
             answer = stream.read(most + 1)
         timer.cancel()
         self.peak = os.wait4(pid, 0)[2].ru_maxrss
-        return tensors.answer_of(path, answer, most)
+        return tensors.answer_of(path, answer, most, kind)
 
 
 def of_strangers(folder: Path, every: int = 1) -> list[Count]:
@@ -55,18 +57,17 @@ def of_strangers(folder: Path, every: int = 1) -> list[Count]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "victim").write_text("must stay")
     (folder / "script.py").write_text(f"open({str(folder / 'mark')!r}, 'w')")
-    files = list(malicious(folder).items())[::every]
-    worker, failed, honest_failed = Worker(), [], []
-    for name, content in files:
+    files = list({**malicious(folder), **hidden(folder)}.items())[::every]
+    worker, saved, failed, honest_failed = Worker(), honest(), [], []
+    for number, (name, content) in enumerate(files):
         for ending in ENDINGS:
             honest_too = name == "zip with two data.pkl"  # whichever is taken, nothing may be run
             wrong = _refused(folder, folder / f"file{ending}", content, worker, honest_too)
             if wrong:
                 failed.append(f"{name} as {ending}: {wrong}")
-        for old in (False, True):
-            path = folder / "honest.pkl"
-            path.write_bytes(honest(old))
-            if list(tensors._from_safetensors(path, worker(path))) != ["weight", "bias"]:
+        for good in (saved[number % len(saved)], saved[-1 - number % len(saved)]):
+            (folder / "honest.pkl").write_bytes(good)
+            if not _is_read(folder / "honest.pkl", worker):
                 honest_failed.append(name)
     kinds = f"malicious files of {len(files)} kinds, each under {len(ENDINGS)} endings"
     return [
@@ -75,10 +76,19 @@ def of_strangers(folder: Path, every: int = 1) -> list[Count]:
     ]
 
 
+def _is_read(path: Path, worker: Worker) -> bool:
+    """Whether an honest file gives its two tensors."""
+    converted, tensors._converted = tensors._converted, worker
+    try:
+        return [tuple(value.shape) for value in tensors.read_weights(path).tensors.values()] == [(2, 4), (2,)]
+    finally:
+        tensors._converted = converted
+
+
 def damaged(folder: Path, count: int, seed: int = 0) -> Count:
     """Damage honest files of torch.save and open them."""
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = [honest(), honest(old=True), zipped(state_dict()), legacy(state_dict())]
+    seeds = [*honest(), zipped(state_dict()), legacy(state_dict())]
     worker, chance, failed = Worker(), random.Random(seed), []
     for number in range(count):
         content = mutated(chance.choice(seeds), seeds, chance)
@@ -95,7 +105,7 @@ def _refused(folder: Path, path: Path, content: bytes, worker: Worker, may_load:
     converted, tensors._converted = tensors._converted, worker
     worker.peak = worker.before = 0
     try:
-        tensors.read_tensors(path)
+        tensors.read_weights(path)
         wrong = None if may_load else "it was loaded"
     except PocketganError as error:
         wrong = None if str(path) in str(error) and "\n" not in str(error) else f"the line {str(error)!r}"

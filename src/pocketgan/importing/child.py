@@ -1,9 +1,9 @@
-"""The child process that opens a stranger's pickle: weights only, and nothing else can happen.
+"""The child process that opens a stranger's file of weights: nothing in the file is run.
 
-Run as a script with the path of one file. It imports what it needs, gives up memory, processor time, files and
-processes, and while it loads it ends itself at the first audit event (PEP 578): an honest file causes none. What it
-found goes to stdout: ``T`` and a safetensors file whose metadata keeps the order of the tensors, or ``E`` and one line.
-It imports nothing of pocketgan.
+It imports what it needs, gives up memory, processor time, files and processes, and while it loads it ends itself at the
+first audit event (PEP 578): an honest file causes none. What it found goes to stdout: ``T`` and a safetensors file
+whose metadata keeps the order of the tensors and what the file was, or ``E`` and one line.
+It imports nothing of pocketgan but the reader of pickles.
 """
 
 from __future__ import annotations
@@ -11,27 +11,51 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 import torch
 from safetensors.torch import save
 
+from pocketgan.importing.unpickling import (
+    RefusedError,
+    Thing,
+    View,
+    read_legacy,
+    read_plain,
+    read_zip,
+    tree_of,
+    weights_of,
+)
+
 MEMORY = 64 << 20  # bytes that opening a file may take besides the file's own,
 TIMES_THE_FILE = 4  # and besides this many times its size
 SECONDS = 20  # of processor time
+ZIP_MAGIC = b"PK\x03\x04"
+TORCH_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch's older files begin with
+DEPTH = 3  # of dictionaries that a network may lie in
 
 
-class RefusedError(Exception):
-    """The file holds something else than weights."""
+def run() -> NoReturn:
+    """Be that child: the path and the key are the words of the command."""
+    main(*sys.argv[1:])
+    os._exit(0)
 
 
-def main(path: str) -> None:
-    """Open `path` and write what it holds to stdout."""
+class Network(NamedTuple):
+    """One network of a file."""
+
+    tensors: dict[str, torch.Tensor]
+    tree: dict[str, Any] | None  # of a whole module: its classes and settings
+
+
+def main(path: str, key: str = "") -> None:
+    """Open `path` and write what it holds to stdout: its one network, or the one that is called `key` in it."""
     warnings.simplefilter("ignore")
     with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -39,69 +63,107 @@ def main(path: str) -> None:
         _limit(size)
         try:
             with _forbidden():
-                tensors = _state_dict(torch.load(file, map_location="cpu", weights_only=True), size)
-            answer = b"T" + _converted(tensors)
+                network = _network(_opened(file, size), key, size)
+            answer = b"T" + _converted(network)
         except MemoryError:
             answer = b"Eit asks for more memory than its size allows"
         except RefusedError as error:
             answer = b"E" + str(error).encode("utf-8", "replace")
-        except Exception as error:  # whatever the unpickler meets
-            answer = b"E" + _reason(error).encode("utf-8", "replace")
+        except Exception:  # whatever the unpickler meets; its own words would help nobody
+            answer = b"Eit is damaged; fetch or save it again"
     _say(answer)
 
 
-def _converted(tensors: dict[str, torch.Tensor]) -> bytes:
-    """A state dict as a safetensors file that keeps its order."""
-    plain = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-    return save(plain, metadata={"order": json.dumps(list(plain))})
+def _opened(file: IO[bytes], size: int) -> Any:
+    """What the file holds, of plain values, tensors and stand-ins."""
+    begin = file.read(len(TORCH_MAGIC))
+    file.seek(0)
+    if not begin.startswith((ZIP_MAGIC, TORCH_MAGIC)):
+        return read_plain(file)
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # it holds more than weights
+        file.seek(0)
+        return read_zip(file, size) if begin.startswith(ZIP_MAGIC) else read_legacy(file)
 
 
-def _state_dict(loaded: Any, size: int) -> dict[str, torch.Tensor]:
-    """The one state dict in what was loaded from a file of `size` bytes."""
-    if not isinstance(loaded, dict):
-        raise RefusedError(f"it holds a {type(loaded).__name__}, not a state dict")
-    found = loaded
-    if not _is_state_dict(loaded):
-        inside = {str(name): value for name, value in loaded.items() if _is_state_dict(value)}
-        if len(inside) != 1:
-            names = ", ".join(sorted(inside)) or "none"
-            raise RefusedError(f"it holds {len(inside)} state dicts ({names[:80]}) where one is needed; save one alone")
-        found = next(iter(inside.values()))
-    for name, tensor in found.items():
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_complex():
-            raise RefusedError(f"its tensor {name!r} is of a kind that is not read")
-    total = sum(tensor.numel() * tensor.element_size() for tensor in found.values())
+def _converted(network: Network) -> bytes:
+    """A network as a safetensors file that keeps its order."""
+    plain = {name: tensor.detach().contiguous().clone() for name, tensor in network.tensors.items()}
+    return save(plain, metadata={"order": json.dumps(list(plain)), "tree": json.dumps(network.tree)})
+
+
+def _network(loaded: Any, key: str, size: int) -> Network:
+    """One network of what was loaded from a file of `size` bytes."""
+    found = dict(_networks(loaded, "", DEPTH))
+    if not found:
+        raise RefusedError(f"it holds {_in_words(loaded)}, and no network's weights")
+    wanted = [name for name in found if not key or key in (name, name.rpartition(".")[2])]
+    if len(wanted) != 1:
+        names = ", ".join(sorted(name or "one without a name" for name in found))[:120]
+        told = f"no network is called {key!r} in it" if key and not wanted else f"it holds {len(found)} networks"
+        raise RefusedError(f"{told} ({names}); name one by --key" if found.keys() != {""} else f"{told}; drop --key")
+    network = found[wanted[0]]
+    parts = weights_of(network) if isinstance(network, Thing) else network
+    total = sum(_nbytes(name, part) for name, part in parts.items())
     if total > TIMES_THE_FILE * size + (1 << 20):
         raise RefusedError(f"its tensors claim {total:,} bytes where the file has {size:,}")
-    return dict(found)
+    tensors = {name: part.tensor() if isinstance(part, View) else part for name, part in parts.items()}
+    if not tensors:
+        raise RefusedError("its network has no weights")
+    return Network(tensors, tree_of(network) if isinstance(network, Thing) else None)
+
+
+def _networks(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """Whole modules and state dicts in what was loaded, with their names."""
+    if _is_state_dict(value) or (isinstance(value, Thing) and value.is_module):
+        yield name, value
+    elif depth and isinstance(value, dict | list | tuple):
+        parts = value.items() if isinstance(value, dict) else enumerate(value[:20])
+        for key, part in parts:
+            if isinstance(value, list | tuple) or isinstance(key, str):
+                yield from _networks(part, f"{name}.{key}" if name else str(key), depth - 1)
+
+
+def _nbytes(name: str, part: Any) -> int:
+    if isinstance(part, View):
+        return part.nbytes
+    if part.layout != torch.strided or part.device.type != "cpu" or part.is_quantized or part.is_complex():
+        raise RefusedError(f"its tensor {name!r} is of a kind that is not read")
+    return int(part.numel() * part.element_size())
 
 
 def _is_state_dict(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and len(value) > 0
-        and all(isinstance(name, str) and isinstance(part, torch.Tensor) for name, part in value.items())
+        and all(isinstance(name, str) and isinstance(part, torch.Tensor | View) for name, part in value.items())
     )
 
 
-def _reason(error: Exception) -> str:
-    text = str(error)
-    if "Unsupported global" in text or "Unsupported class" in text or "weights_only" in text.lower():
-        return "it holds more than weights, such as a whole module or code; save its state_dict()"
-    return (text.splitlines() or [type(error).__name__])[0][:200]
+def _in_words(loaded: Any) -> str:
+    if isinstance(loaded, torch.Tensor | View):
+        return "a single tensor"
+    if isinstance(loaded, dict):
+        return f"a dictionary ({', '.join(str(key) for key in list(loaded)[:6])[:80] or 'empty'})"
+    return f"something else ({'an object' if isinstance(loaded, Thing) else type(loaded).__name__})"
 
 
 def _warm_up() -> None:
-    """Open honest files of both kinds, so that all that torch imports on the way is imported before it is forbidden.
+    """Open honest files of all kinds, so that all that is imported on the way is imported before it is forbidden.
 
     On one thread: after this no other can be started, and one that a parent left behind in a fork never answers.
     """
     torch.set_num_threads(1)
-    for zipped in (True, False):
-        buffer = io.BytesIO()
-        torch.save({"a": torch.ones(2)}, buffer, _use_new_zipfile_serialization=zipped)
-        buffer.seek(0)
-        _converted(_state_dict(torch.load(buffer, map_location="cpu", weights_only=True), 1000))
+    module = torch.nn.Linear(2, 1)
+    honest = [pickle.dumps(module)]
+    for whole in ({"a": module}, module.state_dict()):
+        for zipped in (True, False):
+            buffer = io.BytesIO()
+            torch.save(whole, buffer, _use_new_zipfile_serialization=zipped)
+            honest.append(buffer.getvalue())
+    for content in honest:
+        _converted(_network(_opened(io.BytesIO(content), len(content)), "", len(content)))
 
 
 def _limit(size: int) -> None:
@@ -143,8 +205,3 @@ def _say(answer: bytes) -> None:
     left = memoryview(answer)
     while left:
         left = left[os.write(1, left) :]
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
-    os._exit(0)

@@ -1,4 +1,4 @@
-"""The tensors in a stranger's file, in their order. What a file is, is told by its first bytes, never by its ending."""
+"""The tensors in a stranger's file, in their order, and what the file says of their network."""
 
 from __future__ import annotations
 
@@ -8,53 +8,81 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
+import pocketgan
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import read_bytes
 from pocketgan.importing import child
+from pocketgan.importing.kinds import SAVE, Kind, kind_of
 
 MAX_BYTES = 1 << 30  # of a model file
 MAX_HEADER = 1 << 20  # bytes of a safetensors file's header
 WALL_SECONDS = 60.0  # that the child may take in all
-ZIP_MAGIC = b"PK\x03\x04"
-TORCH_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that torch's older files begin with
 OWN_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")  # of a layer, in PyTorch's order
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+STILL = "`pocketgan evaluate FOLDER` scores its images all the same"
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or of a state dict that ``torch.save`` wrote, in the file's order.
+class Weights(NamedTuple):
+    """What a file holds.
 
-    A pickle is opened in a child process, with ``weights_only=True`` and limits on memory and time. There is no
+    Attributes
+    ----------
+    what
+        The file in words: "a plain pickle of a whole module".
+    tensors
+        By their names, in the file's order.
+    tree
+        Of a whole module: its class, its settings, its parts, as `unpickling.tree_of` gives them; else None.
+    """
+
+    what: str
+    tensors: dict[str, Tensor]
+    tree: dict[str, Any] | None
+
+
+def read_weights(path: Path, key: str = "") -> Weights:
+    """What is in a safetensors file, a file of ``torch.save`` or a plain pickle: a state dict or a whole module.
+
+    A pickle is opened in a child process with limits on memory and time, and no name in it is looked up. There is no
     fallback.
+
+    Parameters
+    ----------
+    path
+        The file; its name tells nothing.
+    key
+        Which network, where the file holds several.
 
     Raises
     ------
     PocketganError
-        The file is missing, too large, damaged, or holds anything else than weights.
+        The file is missing, too large, damaged, or holds anything else than weights. The line says what it is.
     """
     path = Path(path)
     content = read_bytes(path, MAX_BYTES)
+    kind = kind_of(content)
+    if kind.remedy:
+        raise PocketganError(f"{path} is {kind.what}, which is not imported; {kind.remedy}; {STILL}")
     if content[8:9] == b"{":
-        tensors = _from_safetensors(path, content)
-    elif content.startswith((ZIP_MAGIC, TORCH_MAGIC)):
-        del content
-        tensors = _from_safetensors(path, _converted(path))
+        if key:
+            raise PocketganError(f"{path} is {kind.what}, which holds one network; drop --key")
+        weights = _from_safetensors(path, content, kind)
     else:
-        raise PocketganError(
-            f"{path} is neither a safetensors file nor one that torch.save writes; save the state_dict() of its network"
-        )
-    for name, tensor in tensors.items():
+        del content
+        weights = _from_safetensors(path, _converted(path, key, kind), kind)
+    for name, tensor in weights.tensors.items():
         if tensor.dtype in FLOATS and not bool(tensor.isfinite().all()):
             raise PocketganError(f"{path} holds numbers in {name!r} that are not finite; train the network again")
-    return tensors
+    return weights
 
 
-def _from_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
+def _from_safetensors(path: Path, content: bytes, kind: Kind) -> Weights:
     """Tensors in the order that the metadata keep, or in the one that their names tell."""
     length = int.from_bytes(content[:8], "little")
     if length > min(len(content) - 8, MAX_HEADER):
@@ -64,14 +92,15 @@ def _from_safetensors(path: Path, content: bytes) -> dict[str, Tensor]:
         metadata = header.pop("__metadata__", None) or {}
         tensors = safetensors.torch.load(content)
         order = json.loads(metadata["order"]) if "order" in metadata else sorted(tensors, key=_as_listed)
+        tree = None if kind.what == "a safetensors file" else json.loads(metadata["tree"])
         if sorted(order) != sorted(tensors):
             raise ValueError("its metadata name other tensors than it holds")
-        return {name: tensors[name] for name in order}
     except MemoryError:
         raise PocketganError(f"{path} does not fit into memory") from None
     except Exception as error:  # of the library and of what a header may hold instead of what it should
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise PocketganError(f"{path} is a damaged safetensors file ({reason}); fetch it again") from error
+        raise PocketganError(f"{path} is a damaged safetensors file; fetch or save it again") from error
+    inside = "" if kind.what == "a safetensors file" else " of a whole module" if tree else " of a state dict"
+    return Weights(kind.what + inside, {name: tensors[name] for name in order}, tree)
 
 
 def _as_listed(name: str) -> tuple[list[tuple[int, str]], int]:
@@ -81,9 +110,11 @@ def _as_listed(name: str) -> tuple[list[tuple[int, str]], int]:
     return parts, OWN_NAMES.index(own) if own in OWN_NAMES else len(OWN_NAMES)
 
 
-def _converted(path: Path) -> bytes:
-    """A pickle's tensors as the bytes of a safetensors file, made by the child."""
-    command = [sys.executable, "-P", str(Path(child.__file__).resolve()), str(path.resolve())]
+def _converted(path: Path, key: str, kind: Kind) -> bytes:
+    """A file's tensors as the bytes of a safetensors file, made by the child."""
+    package = str(Path(pocketgan.__file__).resolve().parent.parent)
+    code = f"import sys; sys.path.append({package!r}); from pocketgan.importing import child; child.run()"
+    command = [sys.executable, "-P", "-c", code, str(path.resolve()), key]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     most = child.MEMORY + child.TIMES_THE_FILE * path.stat().st_size
     with subprocess.Popen(
@@ -97,10 +128,10 @@ def _converted(path: Path) -> bytes:
         finally:
             timer.cancel()
             process.kill()
-    return answer_of(path, answer, most)
+    return answer_of(path, answer, most, kind)
 
 
-def answer_of(path: Path, answer: bytes, most: int) -> bytes:
+def answer_of(path: Path, answer: bytes, most: int, kind: Kind) -> bytes:
     """The safetensors file in a child's answer.
 
     Raises
@@ -114,4 +145,5 @@ def answer_of(path: Path, answer: bytes, most: int) -> bytes:
     if answer[:1] == b"E":
         reason = answer[1:400].decode("utf-8", "replace")
     printable = "".join(letter if letter.isprintable() else " " for letter in reason)
-    raise PocketganError(f"{path} is not imported: {printable}")
+    remedy = "" if ";" in printable else f"; {SAVE}"
+    raise PocketganError(f"{path}, {kind.what}, is not imported: {printable}{remedy}; {STILL}")
