@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes and never by its name: for those that are read, and for those that are not."""
+"""What a file is, told by its first bytes and never by its name: for those that are read and those that are not."""
 
 from __future__ import annotations
 
