@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from pocketgan.networks.own import OwnDiscriminator
 from pocketgan.recipes import Recipe, code, gan_recipe, recipe_toml
 from pocketgan.recipes.layers import LAYERS
 from pocketgan.recipes.pairs import PAIRS
+from pocketgan.training.checkpoint import load_newest, save_checkpoint
+from pocketgan.training.loop import train_steps
+from pocketgan.training.state import new_state
 
 NETWORKS = Path(__file__).parent / "networks"
 LOGIT = {"type": "Linear", "out_features": 1}
@@ -280,3 +284,26 @@ def test_files_that_are_no_pair_give_one_line(text: str, words: list[str], tmp_p
 def test_weights_of_a_users_networks_load_into_the_users_class() -> None:
     generator, _ = build_pair(as_python("onehot"), (1, 28, 28), 10)
     assert set(generator.state_dict()) == {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}
+
+
+@pytest.mark.parametrize("kind", ["layers", "python"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_their_training_goes_on_bit_for_bit(name: str, kind: str, digits: ImageSet, tmp_path: Path) -> None:
+    images = digits.rows(torch.arange(320))
+    if SHAPES[name] != images.shape:
+        large = nn.functional.interpolate(images.images.float(), SHAPES[name][1:]).to(torch.uint8)
+        images = replace(images, images=large)
+    start = as_layers(name) if kind == "layers" else as_python(name)
+    recipe = gan_recipe(start, {"nimg": 320, "batch_size": 32, "ema_share": 0.1})
+    whole, half, resumed = (new_state(recipe, images.shape, 10, torch.device("cpu")) for _ in range(3))
+    for _ in train_steps(whole, images, recipe):
+        pass
+    next(train_steps(half, images, recipe, lambda state, _: state.nimg == 128))
+    save_checkpoint(tmp_path, half)
+    assert load_newest(tmp_path, resumed) == []
+    assert resumed.nimg == 160
+    for _ in train_steps(resumed, images, recipe):
+        pass
+    for one, other in ((whole.sampler, resumed.sampler), (whole.discriminator, resumed.discriminator)):
+        for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+            assert torch.equal(mine, theirs)
