@@ -6,7 +6,7 @@ makes the command from them. This module imports no torch; the bodies load what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pocketgan.verbs.steer import FitReport
 
 Seed: TypeAlias = int  # 0 to 2**63 - 1
+Factory: TypeAlias = Callable[..., Any]  # a class, or a function that makes a network
 
 
 class RunResult(NamedTuple):
@@ -47,6 +48,8 @@ def run(
     *,
     out: str | Path | None = None,
     data: str | Path | None = None,
+    generator: Factory | None = None,
+    discriminator: Factory | None = None,
     classifier: str | Path | None = None,
     skip: Sequence[str] = (),
     redo: Sequence[str] = (),
@@ -78,7 +81,7 @@ def run(
     redo
         Steps to throw away, with all that was made from them, and make again; train throws away all that is in the
         run.
-    data, tensorboard, inexact, on_trouble, device, threads, quiet, options
+    data, generator, discriminator, tensorboard, inexact, on_trouble, device, threads, quiet, options
         As in `train`.
 
     Returns
@@ -95,7 +98,7 @@ def run(
     from pocketgan.recipes import gan_recipe
     from pocketgan.verbs.run import run as run_all
 
-    wanted = gan_recipe(recipe, _fields(options, data))
+    wanted = gan_recipe(recipe, _fields(options, data, generator, discriminator))
     name = Path(recipe).stem if isinstance(recipe, str | Path) else wanted.name
     folder = Path("runs") / f"{name}-{wanted.seed}" if out is None else Path(out)
     summary = run_all(
@@ -118,6 +121,8 @@ def train(
     *,
     out: str | Path,
     data: str | Path | None = None,
+    generator: Factory | None = None,
+    discriminator: Factory | None = None,
     tensorboard: bool = False,
     inexact: bool = False,
     on_trouble: str | None = None,
@@ -138,6 +143,8 @@ def train(
     data
         Images to learn from: mnist, fashion-mnist (downloaded once), a folder of pictures (one folder in it for each
         class, or none), an NPZ, NPY or IDX file, or an IDX folder. Without it the recipe decides.
+    generator, discriminator
+        Classes (or functions) that make your own networks, as an alternative to a file of them, ``networks="mine.py"``.
     tensorboard
         Write TensorBoard's files too, into OUT/tensorboard.
     inexact
@@ -176,7 +183,7 @@ def train(
     from pocketgan.verbs.train import train as train_pair
 
     return train_pair(
-        gan_recipe(recipe, _fields(options, data)),
+        gan_recipe(recipe, _fields(options, data, generator, discriminator)),
         out=out,
         device=device,
         tensorboard=tensorboard,
@@ -258,9 +265,21 @@ def train_judge(
     return train_network(out=out, device=device, quiet=quiet, **_fields(options, data))
 
 
-def _fields(options: dict[str, Any], data: str | Path | None) -> dict[str, Any]:
-    """Fields of a recipe, the images to learn from among them."""
-    return options if data is None else {**options, "source": str(data)}
+def _fields(
+    options: dict[str, Any],
+    data: str | Path | None,
+    generator: Factory | None = None,
+    discriminator: Factory | None = None,
+) -> dict[str, Any]:
+    """Fields of a recipe, the images to learn from and own networks among them."""
+    from pocketgan.recipes.code import remember_classes
+
+    fields = options if data is None else {**options, "source": str(data)}
+    if generator is None and discriminator is None:
+        return fields
+    if generator is None or discriminator is None or "networks" in options:
+        raise UsageError("give both generator and discriminator, or networks, a file that has both")
+    return {**fields, "networks": remember_classes(generator, discriminator)}
 
 
 def _compute_with(threads: int | None) -> None:
@@ -275,7 +294,14 @@ def _compute_with(threads: int | None) -> None:
 # ---- models and images ---------------------------------------------------------------------------------------------
 
 
-def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) -> Model:
+def load(
+    path: str | Path,
+    device: str = "auto",
+    *,
+    trust_code: bool = False,
+    generator: Factory | None = None,
+    discriminator: Factory | None = None,
+) -> Model:
     """Load a trained model from a run folder or a model folder.
 
     Parameters
@@ -286,6 +312,8 @@ def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) ->
         As in `train`.
     trust_code
         Run the Python file of a model that has networks of its own, though it was not trained with here.
+    generator, discriminator
+        The classes of a model whose networks were given as classes.
 
     Raises
     ------
@@ -296,7 +324,8 @@ def load(path: str | Path, device: str = "auto", *, trust_code: bool = False) ->
     """
     from pocketgan.models.model import Model
 
-    return Model.load(path, device, trust_code=trust_code)
+    classes = None if generator is None or discriminator is None else (generator, discriminator)
+    return Model.load(path, device, trust_code=trust_code, classes=classes)
 
 
 def generate(

@@ -16,11 +16,12 @@ from pocketgan.cli import _printing as printing
 from pocketgan.cli._command import Command
 from pocketgan.core.memory import keep_freed_memory
 from pocketgan.core.signals import Terminated, terminate
+from pocketgan.recipes.code import trust_here
 
-DEBUG = "--debug"
+DEBUG, TRUST_CODE = "--debug", "--trust-code"
 HELP = (
     "Train, judge, steer and ship GANs for small images. Any command takes --debug: it shows the traceback behind an "
-    "error's line."
+    "error's line; and --trust-code: it lets a model run the Python file that its networks are defined in."
 )
 GROUPS = {
     "classify": "Train a classifier, or label images with one.",
@@ -86,7 +87,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 and 143 after SIGINT and SIGTERM."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in words
-    words = [word for word in words if word != DEBUG]
+    if TRUST_CODE in words:
+        trust_here()
+    words = [word for word in words if word not in (DEBUG, TRUST_CODE)]
     signal.signal(signal.SIGTERM, terminate)
     keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):

@@ -120,10 +120,10 @@ def _own_options(function: Callable[..., Any]) -> Iterator[inspect.Parameter]:
     """The parameters of a function, with the types and sentences that the parser needs."""
     sentences = explanations(function)
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            continue
         alternatives = parameter.annotation.split(" | ")
-        kind, default = next(TYPES[name] for name in TYPES if name in alternatives), parameter.default
+        kind, default = next((TYPES[name] for name in TYPES if name in alternatives), None), parameter.default
+        if parameter.kind is parameter.VAR_KEYWORD or kind is None:  # fields of a recipe; what only Python can give
+            continue
         if default is None:
             kind = kind | None
         elif parameter.annotation in LISTS and default is not parameter.empty:

@@ -23,7 +23,7 @@ from pocketgan.networks.architectures import empty_discriminator, empty_generato
 from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, parameter_count
 from pocketgan.networks.drawing import draw
 from pocketgan.recipes import Recipe
-from pocketgan.recipes.code import find_beside, trust_here
+from pocketgan.recipes.code import Factory, find_beside, remember_classes, trust_here
 from pocketgan.steer.steering import Steering
 from pocketgan.steer.wish import Wish
 
@@ -251,7 +251,14 @@ class Model:
             self.steer.save(folder, steerers)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", *, trust_code: bool = False) -> Model:
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        *,
+        trust_code: bool = False,
+        classes: tuple[Factory, Factory] | None = None,
+    ) -> Model:
         """Load a model from a run folder or a model folder.
 
         Parameters
@@ -262,6 +269,8 @@ class Model:
             ``auto``, ``cpu``, ``cuda`` or ``mps``.
         trust_code
             Run the Python file of a model that has networks of its own, though it was not trained with here.
+        classes
+            Generator and discriminator of a model whose networks were given as classes.
 
         Raises
         ------
@@ -273,20 +282,22 @@ class Model:
         folder = model_folder(path, "model")
         about = read_model_file(folder)
         assert isinstance(about.recipe, Recipe), "model_folder found a pair"
-        classes = len(about.class_names)
+        count = len(about.class_names)
         recipe, shape = about.recipe, about.shape
         if recipe.model.networks is not None:
             find_beside(folder / "model.json", recipe.model.networks)
+            if classes is not None:
+                remember_classes(*classes, recipe.model.networks)
             if trust_code:
                 trust_here(recipe.model.networks)
         place = find_device(device)
 
         def discriminator() -> Discriminator:
-            network = empty_discriminator(recipe, shape, classes)
+            network = empty_discriminator(recipe, shape, count)
             load_weights(folder, "discriminator", network, about)
             return network.to(place)
 
-        generator = empty_generator(recipe, shape, classes)
+        generator = empty_generator(recipe, shape, count)
         load_weights(folder, "generator", generator, about)
         channels_last(generator.to(place))
         critic = None

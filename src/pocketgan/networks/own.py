@@ -254,8 +254,6 @@ def _find(module: ModuleType, role: str, short: tuple[str, ...]) -> Factory:
 
 def _constructed(make: Factory, role: str, latent_dim: int, shape: Shape, classes: int) -> nn.Module:
     """A network of a class, whose arguments without defaults are told by their names."""
-    if isinstance(make, nn.Module):
-        raise UsageError(f"{role}: give the class, not a network of it: its first weights follow from the seed")
     channels, height, _ = shape
     known: dict[str, Any] = dict.fromkeys(LATENT_NAMES, latent_dim)
     known |= dict.fromkeys(("img_shape", "image_shape", "shape", "input_shape"), shape)

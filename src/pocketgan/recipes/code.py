@@ -53,9 +53,18 @@ def remember_file(path: Path) -> str:
     return digest
 
 
-def remember_classes(generator: Factory, discriminator: Factory) -> str:
-    """Keep two classes or factories by their names, which are returned."""
-    key = " and ".join(f"{made.__module__}.{made.__qualname__}" for made in (generator, discriminator))
+def remember_classes(generator: Factory, discriminator: Factory, key: str | None = None) -> str:
+    """Keep two classes or factories by a key, or by their names without one; the key is returned.
+
+    Raises
+    ------
+    UsageError
+        One is a network: its first weights would not follow from the seed.
+    """
+    for made in (generator, discriminator):
+        if not hasattr(made, "__qualname__"):
+            raise UsageError(f"give the class {type(made).__name__}, not a network: its first weights follow the seed")
+    key = key or " and ".join(f"{made.__module__}.{made.__qualname__}" for made in (generator, discriminator))
     _given[key] = generator, discriminator
     return key
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pocketgan.core.config import Config, complaint
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import check_version, read_bytes, write_text
-from pocketgan.recipes.code import find_beside, remember_file, trust
+from pocketgan.recipes.code import classes_of, find_beside, remember_file, trust
 from pocketgan.recipes.pairs import PAIRS
 from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
 from pocketgan.recipes.recipe import FORMAT_VERSION, ClassifierRecipe, Recipe, RecipeT
@@ -57,10 +57,11 @@ def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | N
     if start is None:
         start = "pocket" if networks is None else OWN
     if networks is not None:
-        path = Path(networks)
-        digest = remember_file(path)
-        trust(digest)
-        named = {"name": path.stem} if start is OWN else {}
+        digest = str(networks)
+        if classes_of(digest) is None:
+            digest = remember_file(Path(networks))
+            trust(digest)
+        named = {"name": "own" if digest == networks else Path(networks).stem} if start is OWN else {}
         options = {"architecture": "python", "networks": digest, **named, **options}
     recipe = _resolve(Recipe, GAN_PRESETS, start, options)
     if recipe.model.networks is not None and isinstance(start, str | Path):
