@@ -22,6 +22,7 @@ from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import gan_recipe
+from pocketgan.runs.facts import PairFacts
 from pocketgan.steer.fits import METHODS
 from pocketgan.verbs.train import train
 
@@ -110,7 +111,7 @@ def drawing_model(digits: ImageSet, classes: range = range(10)) -> Model:
             picture = several[guide.probabilities(drawn)[:, label].argmax()]
             first.weight[label, label], first.bias[label] = 5.0, -6.0
             last.weight[:, label] = 8.0 * picture
-    return Model(generator, None, recipe, digits.shape, digits.class_names, {"took_part": []})
+    return Model(generator, None, recipe, digits.shape, digits.class_names, PairFacts())
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +140,7 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         return row.reader(folder, split).rows(torch.arange(SMALL[split]))
 
     monkeypatch.setitem(DATASETS, "mnist", replace(row, reader=few))
-    monkeypatch.setattr("pocketgan.verbs.train.WARM_UP_SECONDS", 0.05)
+    monkeypatch.setattr("pocketgan.training.opening.WARM_UP_SECONDS", 0.05)
     monkeypatch.setattr("pocketgan.training.speed.MEASURED_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -46,7 +46,7 @@ def scored(small_run: Path, tmp_path: Path) -> Path:
 def test_a_kept_run_draws_the_same_but_for_rounding(scored: Path, tmp_path: Path) -> None:
     keep(scored, tmp_path / "kept")
     whole, kept = Model.load(scored), Model.load(tmp_path / "kept")
-    assert kept.facts["stored_precision"] == "half"
+    assert kept.facts.stored_precision == "half"
     difference = whole.sample(50).images.int() - kept.sample(50).images.int()
     assert difference.abs().max() <= 3
     sizes = [

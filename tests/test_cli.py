@@ -329,7 +329,7 @@ def test_a_stopped_training_says_so_and_the_same_command_goes_on(
     number: signal.Signals,
     code: int,
 ) -> None:
-    module = importlib.import_module("pocketgan.training.trainer")
+    module = importlib.import_module("pocketgan.training.listeners")
     save = module.save_checkpoint
 
     def save_and_stop(*arguments: Any) -> None:

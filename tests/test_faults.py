@@ -18,8 +18,7 @@ import torch
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import alone_in, write_bytes
 from pocketgan.core.signals import Terminated, held_back
-from pocketgan.training import checkpoint
-from pocketgan.training import trainer as training
+from pocketgan.training import checkpoint, listeners
 from pocketgan.training.checkpoint import FORMAT_VERSION, checkpoints, load_newest, save_checkpoint
 from pocketgan.verbs.train import train
 from soak import disk, flips, kills, runs
@@ -86,7 +85,7 @@ def test_a_signal_is_answered_at_the_next_step(data: Path, tmp_path: Path, monke
             signal.raise_signal(signal.SIGTERM)
         return plain(self, losses)
 
-    monkeypatch.setattr(training.FiniteCheck, "read", at_third_step)
+    monkeypatch.setattr(listeners.FiniteCheck, "read", at_third_step)
     with pytest.raises(Terminated):
         train("mlp", out=tmp_path / "run", source=str(data), nimg=2000, batch_size=16, quiet=True)
     assert [path.name for path in checkpoints(tmp_path / "run" / "checkpoints")] == ["nimg-000000000048"]
@@ -141,9 +140,9 @@ def test_the_lock_tells_who_holds_it_and_death_frees_it(tmp_path: Path) -> None:
 @pytest.fixture
 def stopped(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
     """A training that was stopped at its second checkpoint; called, it goes on."""
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(listeners, "CHECKPOINT_SECONDS", 0.0)
     Child(lambda: kills.at_second_save(data, tmp_path / "run", 0), tmp_path / "err").wait()
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 1000.0)
+    monkeypatch.setattr(listeners, "CHECKPOINT_SECONDS", 1000.0)
     options = {"nimg": runs.STEPS * runs.BATCH, "batch_size": runs.BATCH, "ema_share": 0.2, "device": "cpu"}
 
     def go_on(**more: object) -> object:

@@ -62,7 +62,7 @@ def test_the_shipped_generator_draws_the_digits_it_is_asked_for() -> None:
     assert samples.labels is not None
     errors = (Classifier.load("guide").label(samples.images) != samples.labels).sum()
     assert errors < 20  # the judge reads 3 of 1,000 otherwise, and the guide is weaker
-    assert model.facts["command"] == rebuild_command(model.recipe)
+    assert model.facts.command == rebuild_command(model.recipe)
     assert sum(file.stat().st_size for file in (SHIPPED / "digits").iterdir()) < 4 << 20
 
 
@@ -131,7 +131,7 @@ def test_a_saved_model_loads_the_same(pocket_model: Model, tmp_path: Path) -> No
     pocket_model.save(tmp_path / "copy")
     again = Model.load(tmp_path / "copy")
     assert again.recipe == pocket_model.recipe
-    assert again.facts["data"] == pocket_model.facts["data"]
+    assert again.facts.data == pocket_model.facts.data
     assert torch.equal(again.sample(20).images, pocket_model.sample(20).images)
 
 

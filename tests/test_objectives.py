@@ -16,7 +16,8 @@ from pocketgan.networks.architectures import ARCHITECTURES, build_pair
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.objectives.penalties import MOST_R1_GROWTH, R1_NIMG, gradient_penalty, r1_growth
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
-from pocketgan.runs.events import read_events
+from pocketgan.runs.facts import EpochEvent
+from pocketgan.runs.folder import RunFolder
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.loop import Batch, alternating_step, train_steps
 from pocketgan.training.state import check_objective, new_state
@@ -190,7 +191,7 @@ def test_the_log_of_a_run_tells_r1_where_it_follows_the_loss(
     for name, target in (("follows", 0.68), ("constant", 0.0)):
         train("pocket", out=tmp_path / name, nimg=256, batch_size=32, r1_target=target, precision="fp32", device="cpu")
     told = [
-        [event["r1"] for event in read_events(tmp_path / name / "events.jsonl") if "r1" in event]
+        [e.r1 for e in RunFolder(tmp_path / name).events() if isinstance(e, EpochEvent) and e.r1 is not None]
         for name in ("follows", "constant")
     ]
     assert told[1] == []

@@ -75,7 +75,16 @@ def make_run(folder: Path, epochs: int = 3) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(to_png(fakes[index]))
     steps = range(1, epochs + 1)
-    events = [{"event": "start", "nimg": 0}]
+    events: list[dict[str, Any]] = [
+        {
+            "event": "start",
+            "recipe": "pocket",
+            "seed": 0,
+            "total_nimg": 60032 * epochs,
+            "images": 60000,
+            "data": "b3" * 32,
+        }
+    ]
     events += [
         {
             "event": "epoch",
@@ -113,8 +122,8 @@ def make_run(folder: Path, epochs: int = 3) -> Path:
     accuracy = [0.942, 0.981, 0.987, 0.990, 0.9921]
     learned = [{"epoch": e, "loss": 0.1, "accuracy": a} for e, a in enumerate(accuracy, start=1)]
     recipe, test_share = {"name": "cnn", "seed": 0}, share(97, 10000, 0.0080, 0.0118)
-    about = {"format_version": 1, "kind": "classifier", "recipe": recipe, "epochs": learned, "test": test_share}
-    write_json(folder / "classifier/model.json", about)
+    about = {"format_version": 1, "kind": "classifier", "shape": [1, 28, 28], "class_names": NAMES, "recipe": recipe}
+    write_json(folder / "classifier/model.json", about | {"epochs": learned, "test": test_share, "sha256": {}})
     least = [
         {"file": f"fakes/{i % 10}/{i:06}.png", "label": i % 10, "read_as": (i * 7) % 10, "confidence": 0.31 + 0.011 * n}
         for n, i in enumerate(unsure)
@@ -133,7 +142,10 @@ def make_run(folder: Path, epochs: int = 3) -> Path:
             "least_sure": least,
         },
     )
-    write_json(folder / "summary.json", {"recipe": "pocket", "train_seconds": 106.6, "peak_memory_mb": 812.0})
+    write_json(
+        folder / "summary.json",
+        {"format_version": 1, "recipe": "pocket", "train_seconds": 106.6, "peak_memory_mb": 812.0},
+    )
     return folder
 
 
@@ -357,7 +369,8 @@ def test_a_run_with_nothing_but_recipe_and_model_has_a_report(run: Path) -> None
     for path in list(run.iterdir()):
         if path.name not in ("recipe.toml", "model"):
             remove(path)
-    write_json(run / "model/model.json", {"format_version": 1, "kind": "gan", "shape": [1, 28, 28]})
+    about = {"format_version": 1, "kind": "gan", "recipe": {}, "shape": [1, 28, 28], "class_names": [], "sha256": {}}
+    write_json(run / "model/model.json", about)
     assert "have no labels" in report(run).text
     change(run / "model/model.json", class_names=NAMES)
     page = report(run)

@@ -25,7 +25,8 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.models.classifier import Classifier
 from pocketgan.recipes import gan_recipe
-from pocketgan.verbs.run import OUTPUTS, run
+from pocketgan.runs.folder import RunFolder
+from pocketgan.verbs.run import OUTDATES, run
 
 RUN = importlib.import_module("pocketgan.verbs.run")  # the module, not the function of the same name
 COLOURS = ("blue", "green", "red")
@@ -109,10 +110,12 @@ def test_a_run_decodes_each_picture_once(colours: Path) -> None:
 
 
 def test_a_run_leaves_all_that_it_promises(finished: Path) -> None:
-    for names in OUTPUTS.values():
+    folder = RunFolder(finished)
+    for step in OUTDATES:
         # no judge knows these images, and nothing was steered
-        for name in set(names) - {"checkpoints", "tensorboard", "scorecard", "steering.html"}:
-            assert (finished / name).exists(), name
+        left_out = {folder.checkpoints, folder.tensorboard, folder.scorecard, folder.steering_page}
+        for path in set(folder.made_by(step)) - left_out:
+            assert path.exists(), path
     summary = json.loads((finished / "summary.json").read_text())
     assert all(summary[key] is not None for key in PROMISED)
     assert summary["class_names"] == list(COLOURS)

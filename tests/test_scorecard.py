@@ -163,7 +163,7 @@ def test_a_model_is_scored_on_the_classes_it_was_asked_for(
         evaluate(free, trained_on="fit", judge=small_judge, quiet=True)
     with pytest.raises(UsageError, match="no labels for a classifier"):
         evaluate(free, tstr=True, judge=small_judge, quiet=True)
-    free.facts["took_part"] = [small_judge.digest]
+    free.facts = free.facts.model_copy(update={"took_part": (small_judge.digest,)})
     with pytest.raises(UsageError, match="took part in making mlp"):
         score(free, source, small_judge)
 
@@ -199,9 +199,9 @@ def test_the_shipped_judge_is_what_it_says() -> None:
     assert judge.version == "mnist-1"
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 1_500_000
     assert judge.classifier.recipe.split == "fit", "val must be unknown to it"
-    kept = judge.classifier.facts["test"]
-    assert (kept["name"], kept["count"]) == ("mnist/test", 10_000)
-    assert kept["error"] <= 0.005
+    kept = judge.classifier.facts.test
+    assert (kept.name, kept.count) == ("mnist/test", 10_000)
+    assert kept.error <= 0.005
     test = load_images("mnist", "test")
     assert test.labels is not None
     rows = torch.arange(0, 10_000, 5)

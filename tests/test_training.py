@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from pocketgan.data.load import load_images
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.recipes import GAN_PRESETS, Recipe, gan_recipe, write_recipe
 from pocketgan.recipes.sections import ObjectiveConfig
-from pocketgan.runs.events import append_event, cut_events, read_events
+from pocketgan.runs.facts import EpochEvent
+from pocketgan.runs.folder import RunFolder
 from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpoint
 from pocketgan.training.health import Goodness
 from pocketgan.training.loop import Batch, Milestone, alternating_step, simultaneous_step, train_steps
@@ -241,9 +243,8 @@ def test_milestones_tell_epochs_and_their_average_losses(digits: ImageSet) -> No
 def test_a_run_holds_what_it_promises(small_run: Path) -> None:
     for name in ("recipe.toml", "events.jsonl", "timings.jsonl", "samples/epoch-0001.png", "G.pkl", "D.pkl", "model"):
         assert (small_run / name).exists(), name
-    events = read_events(small_run / "events.jsonl")
-    assert [event["event"] for event in events] == ["start", "epoch", "finish"]
-    assert all("seconds" not in event and "time" not in event for event in events)
+    assert [event.event for event in RunFolder(small_run).events()] == ["start", "epoch", "finish"]
+    assert not {"seconds", "time"} & set(re.findall(r'"(\w+)":', (small_run / "events.jsonl").read_text()))
     state = torch.load(small_run / "G.pkl", weights_only=True)
     stored = load_file(small_run / "model" / "generator.safetensors")
     assert state.keys() == stored.keys()
@@ -296,8 +297,8 @@ def test_a_run_that_another_process_begins_meanwhile_is_that_run(
         write_recipe(recipe, folder / "recipe.toml")
         refuse_existing(folder)
 
-    monkeypatch.setattr("pocketgan.verbs.train.refuse_existing", begun_meanwhile)
-    assert train(recipe, out=run, quiet=True).facts["nimg"] == 100
+    monkeypatch.setattr("pocketgan.training.opening.refuse_existing", begun_meanwhile)
+    assert train(recipe, out=run, quiet=True).facts.nimg == 100
 
 
 @pytest.mark.catches("litter left")
@@ -328,7 +329,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocketgan.training.trainer.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("pocketgan.training.listeners.CHECKPOINT_SECONDS", 0.0)
     options = {"nimg": 3_000, "quiet": True}
     whole = train("mlp", out=tmp_path / "whole", **options)
 
@@ -337,7 +338,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pocketgan.training.trainer.save_checkpoint", stop)
+        patch.setattr("pocketgan.training.listeners.save_checkpoint", stop)
         with pytest.raises(KeyboardInterrupt):
             train("mlp", out=tmp_path / "stopped", **options)
     assert not (tmp_path / "stopped" / "model").exists()
@@ -375,7 +376,7 @@ def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
 def test_minutes_become_images_once_and_the_stored_recipe_repeats_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocketgan.verbs.train.WARM_UP_SECONDS", 0.2)
+    monkeypatch.setattr("pocketgan.training.opening.WARM_UP_SECONDS", 0.2)
     first = train("mlp", out=tmp_path / "first", minutes=0.005, quiet=True)
     nimg = first.recipe.schedule.nimg
     assert nimg is not None
@@ -388,14 +389,14 @@ def test_minutes_become_images_once_and_the_stored_recipe_repeats_the_run(
 
 @pytest.mark.catches("events not cut")
 def test_events_after_a_checkpoint_are_cut_and_a_torn_line_is_passed_over(tmp_path: Path) -> None:
-    log = tmp_path / "events.jsonl"
+    run = RunFolder(tmp_path)
     for nimg in (0, 100, 200):
-        append_event(log, {"nimg": nimg})
-    with log.open("a") as file:
+        run.add_event(EpochEvent(epoch=1, nimg=nimg))
+    with run.events_file.open("a") as file:
         file.write('{"nimg": 30')
-    assert [event["nimg"] for event in read_events(log)] == [0, 100, 200]
-    cut_events(log, 100)
-    assert [event["nimg"] for event in read_events(log)] == [0, 100]
+    assert [event.nimg for event in run.events()] == [0, 100, 200]
+    run.cut_logs(100)
+    assert [event.nimg for event in run.events()] == [0, 100]
 
 
 def test_goodness_wants_sureness_and_every_class() -> None:
@@ -425,7 +426,7 @@ def test_until_good_needs_a_guide_that_knows_the_images(tmp_path: Path, digits: 
 
 def test_val_and_fit_are_apart_and_training_on_fit_says_so(tmp_path: Path) -> None:
     model = train("mlp", out=tmp_path / "run", split="fit", nimg=200, quiet=True)
-    assert model.facts["data"]["split"] == "fit"
-    assert model.facts["data"]["count"] == 50_000
-    assert model.facts["data"]["digest"] == load_images("mnist", "fit").digest
+    assert model.facts.data.split == "fit"
+    assert model.facts.data.count == 50_000
+    assert model.facts.data.digest == load_images("mnist", "fit").digest
     shutil.rmtree(tmp_path / "run")

@@ -14,8 +14,7 @@ from pocketgan.cli import main
 from pocketgan.core.errors import UsageError
 from pocketgan.data.load import load_images
 from pocketgan.recipes import gan_recipe
-from pocketgan.training import health
-from pocketgan.training import trainer as training
+from pocketgan.training import health, listeners
 from pocketgan.training.checkpoint import checkpoints
 from pocketgan.training.health import Watch
 from pocketgan.training.state import TrainState
@@ -28,7 +27,7 @@ BATCH, STEPS = 16, 40
 @pytest.fixture
 def troubled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where every training saves every step, and its data lie."""
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(listeners, "CHECKPOINT_SECONDS", 0.0)
     few = load_images("mnist").rows(torch.arange(160))
     assert few.labels is not None
     np.savez(tmp_path / "data.npz", images=few.images[:, 0].numpy(), labels=few.labels.numpy())
@@ -90,7 +89,7 @@ def test_a_rollback_goes_on_from_the_last_good_checkpoint_with_half_the_rate(
     assert [(event["nimg"], event["from_nimg"]) for event in found] == [(160, 160), (320, 320)]
     assert rates[0] == 2e-4
     assert set(rates) == {2e-4, 1e-4, 5e-5}
-    assert model.facts["nimg"] == BATCH * STEPS
+    assert model.facts.nimg == BATCH * STEPS
     wanted = {name: value for name, value in options(troubled).items() if name != "quiet"}
     assert model.recipe == gan_recipe("mlp", wanted)  # as it was asked for: the same command finds it complete
     seeds = {after_rollbacks(model.recipe, count).seed for count in range(4)}
@@ -107,7 +106,7 @@ def test_after_three_rollbacks_it_stops(troubled: Path, monkeypatch: pytest.Monk
 def test_a_rollback_to_the_very_start_begins_with_other_weights(
     troubled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 1000.0)
+    monkeypatch.setattr(listeners, "CHECKPOINT_SECONDS", 1000.0)
     break_at(monkeypatch, 160)
     model = train("mlp", out=troubled / "run", on_trouble="rollback", **options(troubled))
     monkeypatch.undo()
@@ -125,7 +124,7 @@ def test_a_killed_run_resumes_after_its_rollback_as_if_not_killed(
         with monkeypatch.context() as patch:
             break_at(patch, 160)
             if stops:
-                save = training.save_checkpoint
+                save = listeners.save_checkpoint
 
                 def save_and_stop(folder: Path, state: TrainState) -> Path:
                     path = save(folder, state)  # noqa: B023
@@ -133,10 +132,10 @@ def test_a_killed_run_resumes_after_its_rollback_as_if_not_killed(
                         raise KeyboardInterrupt
                     return path
 
-                patch.setattr(training, "save_checkpoint", save_and_stop)
+                patch.setattr(listeners, "save_checkpoint", save_and_stop)
                 with pytest.raises(KeyboardInterrupt):
                     train("mlp", out=troubled / name, on_trouble="rollback", **options(troubled))
-                patch.setattr(training, "save_checkpoint", save)
+                patch.setattr(listeners, "save_checkpoint", save)
             train("mlp", out=troubled / name, on_trouble="rollback", **options(troubled))
         ends.append([(troubled / name / file).read_bytes() for file in ("events.jsonl", "G.pkl", "D.pkl")])
     assert ends[0] == ends[1]
@@ -173,7 +172,7 @@ def test_a_collapse_is_answered_by_the_policy(
 
 @pytest.mark.catches("moments not looked at")
 def test_what_is_saved_was_looked_at(troubled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save = training.save_checkpoint
+    save = listeners.save_checkpoint
 
     def save_and_break(folder: Path, state: TrainState) -> Path:
         path = save(folder, state)
@@ -181,7 +180,7 @@ def test_what_is_saved_was_looked_at(troubled: Path, monkeypatch: pytest.MonkeyP
         moments["exp_avg_sq"].fill_(torch.inf)  # the next step's weights stay finite
         return path
 
-    monkeypatch.setattr(training, "save_checkpoint", save_and_break)
+    monkeypatch.setattr(listeners, "save_checkpoint", save_and_break)
     with pytest.raises(TroubleError, match="a moment of the generator's optimiser"):
         train("mlp", out=troubled / "run", **options(troubled))
     assert len(checkpoints(troubled / "run" / "checkpoints")) == 1

@@ -16,7 +16,8 @@ class Bug(NamedTuple):
 
 FILES, UNFINISHED = "core/files.py", "core/_unfinished.py"
 CHECKPOINT, HEALTH = "training/checkpoint.py", "training/health.py"
-TRAINING, DOWNLOAD, FINITE = "training/trainer.py", "data/download.py", "training/trouble.py"
+TRAINER, LISTENERS, FINITE = "training/trainer.py", "training/listeners.py", "training/trouble.py"
+DOWNLOAD = "data/download.py"
 CHILD, READER = "importing/child.py", "importing/unpickling.py"
 
 # fmt: off
@@ -29,7 +30,7 @@ BUGS = [
     Bug("killed write left", UNFINISHED, "    remove_litter(target)\n", ""),
     Bug("living writer swept", UNFINISHED, "        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        pass"),
     Bug("litter left", FILES, 'for litter in list(folder.rglob(f"{PARTIAL}*")):', "for litter in []:"),
-    Bug("holder of a complete run left", "verbs/train.py", "        tidy(run)\n", ""),
+    Bug("holder of a complete run left", "training/opening.py", "        tidy(run.path)\n", ""),
     Bug("lock ignored", FILES, "            lock.acquire(blocking=False)", "            pass"),
     Bug("holder not told", FILES, "return f\"process {holder['pid']} on {holder['host']} since {holder['since']}\"",
         'return "another"'),
@@ -51,18 +52,18 @@ BUGS = [
     Bug("old checkpoint dropped first", CHECKPOINT, "    with whole_folder(target) as beside:",
         "    for old in checkpoints(folder):\n        shutil.rmtree(old)\n    with whole_folder(target) as beside:"),
     Bug("good checkpoint not kept", CHECKPOINT, "if not any(is_good(path) for path in kept):", "if False:"),
-    Bug("events not cut", "runs/events.py", 'if event.get("nimg", 0) <= nimg and', "if"),
+    Bug("events not cut", "runs/folder.py", 'if line.get("nimg", 0) <= nimg and', "if"),
     Bug("threads not compared", "core/devices.py", '        "threads": torch.get_num_threads(),\n', ""),
     Bug("second signal waits", "core/signals.py", "        if self.came is not None:\n            _end(number)\n", ""),
-    Bug("signal not saved", TRAINING, "(stop.came is not None or self._save_is_due()):\n                    self._save()",
-        "(stop.came is not None or self._save_is_due()):\n                    stop.obey()\n                    self._save()"),
-    Bug("signal waits for a milestone", TRAINING, "return stop.came is not None or self._save_is_due()", "return False"),
+    Bug("signal not saved", LISTENERS, "(training.stopping or self.wants_milestone(training))", "self.wants_milestone(training)"),
+    Bug("signal waits for a milestone", TRAINER, "return stop.came is not None or any(", "return any("),
     Bug("NaN not looked for", FINITE, "if not math.isfinite(sum(numbers)) or not math.isfinite(spoilt):", "if False:"),
     Bug("weights not looked at", FINITE, "state.ema is not None or state.convolutional", "state.ema is not None"),
     Bug("NaN looked for after the average", "training/loop.py",
         "        losses = both.tolist() if finite is None else finite.read(both)\n",
         "        update_ema(state, beta)\n        losses = both.tolist() if finite is None else finite.read(both)\n"),
-    Bug("moments not looked at", TRAINING, "        self.finite.everything()\n        save_checkpoint", "        save_checkpoint"),
+    Bug("moments not looked at", LISTENERS, "        self.finite.everything()\n        save_checkpoint",
+        "        save_checkpoint"),
     Bug("collapse not looked for", HEALTH, "if share < BOUNDS[kind].alarm}", "if share < 0}"),
     Bug("growth not looked for", HEALTH, "growth < most", "growth < 1e9"),
     Bug("warm-up forgotten", HEALTH, "        if not state.armed:\n", "        if False:\n"),

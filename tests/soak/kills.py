@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pocketgan.training import trainer as training
+from pocketgan.training import listeners
 from soak import operations, runs
 from soak.children import Child
 from soak.runs import Count
@@ -82,7 +82,7 @@ def at_second_save(
     data: Path, run: Path, number: int, act: Callable[[str], None] = operations.kill, lasting: bool = False
 ) -> None:
     """Work for a child: train, let `act` happen at an operation of the second checkpoint, and stop after it."""
-    save, saves = training.save_checkpoint, []
+    save, saves = listeners.save_checkpoint, []
 
     def watched(*arguments):  # type: ignore[no-untyped-def]
         saves.append(1)
@@ -92,5 +92,5 @@ def at_second_save(
         if len(saves) == 2:
             raise SystemExit(0)
 
-    training.save_checkpoint = watched
+    listeners.save_checkpoint = watched
     runs.training_of(data, run, 0.0)()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pocketgan.training import trainer as training
+from pocketgan.training import listeners
 from soak.children import Child, Ended, command
 
 STEPS = 160
@@ -44,7 +44,7 @@ def training_of(data: Path, out: Path, every: float = 0.02, *more: object) -> Ca
     """Work for a child: the small training, with a checkpoint `every` so many seconds."""
 
     def work() -> None:
-        training.CHECKPOINT_SECONDS = every
+        listeners.CHECKPOINT_SECONDS = every
         command(*words(data, out, *more))()
 
     return work

@@ -21,6 +21,7 @@ from pocketgan.models.saved import made_with
 from pocketgan.recipes import Recipe
 from pocketgan.report.charts import WIDE, Series, line_chart
 from pocketgan.report.svg import standalone
+from pocketgan.runs.facts import PairFacts
 
 LOOKS = 8  # at each training
 SAMPLES = 5000  # drawn at each look
@@ -87,7 +88,7 @@ def _looks(
         if nimg * LOOKS < total * (len(looks) + 1):
             continue
         seconds += time.perf_counter() - began
-        model = Model(copy.deepcopy(loop.sampler()), None, recipe, data.shape, data.class_names, {})
+        model = Model(copy.deepcopy(loop.sampler()), None, recipe, data.shape, data.class_names, PairFacts())
         features = judge.read(model.sample(SAMPLES).images).features
         looks.append(Look(nimg, seconds, frechet_distance(moments(features), real)))
         began = time.perf_counter()
@@ -96,7 +97,7 @@ def _looks(
 
 def write_curves(found: Sequence[Curve], out: Path) -> Path:
     """The curves as pictures and tables in Markdown; the pictures go into a folder of the same name."""
-    facts = made_with(CPU)
+    machine = made_with(CPU)
     names, folder = list(dict.fromkeys(curve.recipe for curve in found)), out.with_suffix("")
     seeds = len({curve.seed for curve in found})
     lines = [
@@ -107,7 +108,7 @@ def write_curves(found: Sequence[Curve], out: Path) -> Path:
         "seeds (least to most in the table). Both go without the diagnosis of underrepresented images that `pocket`",
         "adds, and with an R1 that stays. Nothing was chosen by these figures.",
         "",
-        f"`pocketgan bench curves`: torch {facts['torch']}, {facts['machine']}, {facts['threads']} threads.",
+        f"`pocketgan bench curves`: torch {machine.torch}, {machine.machine}, {machine.threads} threads.",
     ]
     for name in names:
         lines += ["", f"## {name}", ""]

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.files import read_json, whole_folder, write_bytes, write_text
+from pocketgan.core.files import whole_folder, write_bytes, write_text
 from pocketgan.models.model import Model
-from pocketgan.models.saved import holds, model_folder
+from pocketgan.models.saved import holds, model_folder, read_model_file
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS
-from pocketgan.runs.events import read_events
-
-KEPT_FILES = ("scores.json", "summary.json", "events.jsonl", "timings.jsonl", "grid.png", "scorecard/scorecard.json")
+from pocketgan.runs.facts import ClassifierFile, Rate, Scores, Summary
+from pocketgan.runs.folder import CLASSIFIER, RunFolder
+from pocketgan.scorecard.card import CARD
 
 ORIGINALS = {  # by recipe: the original's letter, and what its author reports
     "mlp": ("A", "no figures"),
@@ -31,7 +31,7 @@ CLASSIFIER_ORIGINALS = {
 }
 
 
-def keep(run: Path, target: Path, *, generator: bool = True) -> Path:
+def keep(folder: Path, target: Path, *, generator: bool = True) -> Path:
     """Store a finished run in small: scores, events, grid and, in half precision, the generator.
 
     Raises
@@ -39,33 +39,36 @@ def keep(run: Path, target: Path, *, generator: bool = True) -> Path:
     UsageError
         The run was not scored.
     """
-    if not (run / "summary.json").exists():
-        raise UsageError(f"{run} has no summary.json; finish it with pocketgan run --out {run}")
+    run = RunFolder(folder)
+    if not run.summary_file.exists():
+        raise UsageError(f"{run} has no {run.summary_file.name}; finish it with pocketgan run --out {run}")
     with whole_folder(target) as beside:
         if generator:
-            model = Model.load(run)
-            facts = {**model.facts, "stored_precision": "half"}
-            names, folder = model.class_names, model.folder
-            small = Model(model.generator.half(), None, model.recipe, model.shape, names, facts, folder)
-            small.save(beside / "model")
-        for name in KEPT_FILES:
-            if (run / name).exists():
-                (beside / name).parent.mkdir(exist_ok=True)
-                shutil.copyfile(run / name, beside / name)
+            model = Model.load(run.path)
+            facts = model.facts.model_copy(update={"stored_precision": "half"})
+            names, home = model.class_names, model.folder
+            small = Model(model.generator.half(), None, model.recipe, model.shape, names, facts, home)
+            small.save(RunFolder(beside).model)
+        logs = run.scores_file, run.summary_file, run.events_file, run.timings_file
+        for file in (*logs, run.grid, run.scorecard / CARD):
+            if file.exists():
+                copy = beside / file.relative_to(run.path)
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(file, copy)
     return target
 
 
 class StoredRun(NamedTuple):
     """A scored run, as its folder tells it."""
 
-    folder: Path
-    summary: dict[str, Any]
-    scores: dict[str, Any]
+    folder: RunFolder
+    summary: Summary
+    scores: Scores
     epochs: float
 
     @property
     def name(self) -> str:
-        return f"{self.summary['recipe']}-{self.summary['seed']}"
+        return f"{self.summary.recipe}-{self.summary.seed}"
 
 
 def write_results(folders: Sequence[Path], out: Path) -> Path:
@@ -85,10 +88,10 @@ def write_results(folders: Sequence[Path], out: Path) -> Path:
     """
     runs, classifiers = [], []
     for folder in folders:
-        if (folder / "summary.json").exists():
-            runs.append(_stored_run(folder))
-        elif holds(folder, "classifier"):
-            classifiers.append(read_json(model_folder(folder, "classifier") / "model.json"))
+        if RunFolder(folder).summary_file.exists():
+            runs.append(_stored_run(RunFolder(folder)))
+        elif holds(folder, CLASSIFIER):
+            classifiers.append(read_model_file(model_folder(folder, CLASSIFIER), ClassifierFile))
         else:
             raise UsageError(f"{folder} is neither a scored run nor a classifier")
     for run in runs:
@@ -97,15 +100,15 @@ def write_results(folders: Sequence[Path], out: Path) -> Path:
             raise UsageError(
                 f"{' and '.join(same)} are both of {run.name}, and their pictures would be; give one of them"
             )
-    runs.sort(key=lambda run: (_place(run.summary["recipe"], GAN_PRESETS), run.summary["seed"]))
+    runs.sort(key=lambda run: (_place(run.summary.recipe, GAN_PRESETS), run.summary.seed))
     lines = [HEAD, "## Generators", "", *_run_rows(runs), "", NOTES]
     lines += ["## Label counts of the 100 fakes, as C reads them", "", *_label_rows(runs), ""]
     lines += ["## Classifiers", "", *_classifier_rows(classifiers), "", CLASSIFIER_NOTE]
     lines += ["## What they draw", "", "All 100 fakes of each run, none left out.", ""]
     for run in runs:
         picture = out.with_suffix("") / f"{run.name}.png"
-        write_bytes(picture, (run.folder / "grid.png").read_bytes())
-        lines += [f"### {run.summary['recipe']}, seed {run.summary['seed']}", ""]
+        write_bytes(picture, run.folder.grid.read_bytes())
+        lines += [f"### {run.summary.recipe}, seed {run.summary.seed}", ""]
         lines += [f"![100 fakes of {run.name}]({picture.parent.name}/{picture.name})", ""]
     write_text(out, "\n".join(lines).rstrip() + "\n")
     return out
@@ -129,14 +132,13 @@ hold for one classifier on the same images.)
 """
 
 
-def _stored_run(folder: Path) -> StoredRun:
-    summary, scores = read_json(folder / "summary.json"), read_json(folder / "scores.json")
-    if "s1_10k" not in scores or "s1" not in scores:
+def _stored_run(folder: RunFolder) -> StoredRun:
+    summary, scores, start = folder.summary(), folder.scores(), folder.start()
+    if summary is None or scores is None or scores.s1_10k is None or scores.s1 is None:
         raise UsageError(f"{folder} has no S1: its images have no labels")
-    start = next((event for event in read_events(folder / "events.jsonl") if event.get("event") == "start"), None)
     if start is None:
-        raise UsageError(f"{folder} has no events.jsonl that tells how many images it learned from")
-    return StoredRun(folder, summary, scores, summary["nimg"] / start["images"])
+        raise UsageError(f"{folder} has no {folder.events_file.name} that tells how many images it learned from")
+    return StoredRun(folder, summary, scores, summary.nimg / start.images)
 
 
 def _place(name: str, presets: Mapping[str, Any]) -> int:
@@ -152,8 +154,8 @@ def _table(*headings: str) -> list[str]:
     return [_row(*headings), "|" + "---|" * len(headings)]
 
 
-def _share(rate: dict[str, Any]) -> str:
-    return f"{rate['error']:.2%} ({rate['low']:.2%} to {rate['high']:.2%})"
+def _share(rate: Rate | None) -> str:
+    return "" if rate is None else f"{rate.error:.2%} ({rate.low:.2%} to {rate.high:.2%})"
 
 
 def _run_rows(runs: Sequence[StoredRun]) -> list[str]:
@@ -161,35 +163,36 @@ def _run_rows(runs: Sequence[StoredRun]) -> list[str]:
     rows = _table(*columns, "its author reports")
     for run in runs:
         summary, scores = run.summary, run.scores
-        letter, reported = ORIGINALS.get(summary["recipe"], ("", ""))
-        shares = _share(scores["s1"]), _share(scores["s1_10k"]), scores["s1_10k"]["labels_from"]
-        speed = f"{summary['train_seconds'] / 60:.1f}", f"{summary['images_per_second']:,.0f}", summary["threads"]
-        name = f"`{summary['recipe']}`" + (f" ({letter})" if letter else "")
-        rows.append(_row(name, summary["seed"], _epochs(run), *shares, *speed, reported))
+        letter, reported = ORIGINALS.get(summary.recipe, ("", ""))
+        shares = _share(scores.s1), _share(scores.s1_10k), summary.s1_10k_label_source
+        minutes, speed = (summary.train_seconds or 0) / 60, summary.images_per_second or 0
+        cost = f"{minutes:.1f}", f"{speed:,.0f}", summary.made_with.threads
+        name = f"`{summary.recipe}`" + (f" ({letter})" if letter else "")
+        rows.append(_row(name, summary.seed, _epochs(run), *shares, *cost, reported))
     return rows
 
 
 def _epochs(run: StoredRun) -> str:
     """As many as it was trained for, and the preset's where those are more."""
-    preset = GAN_PRESETS.get(run.summary["recipe"])
+    preset = GAN_PRESETS.get(run.summary.recipe)
     asked = preset.recipe.schedule.epochs if preset else None  # type: ignore[union-attr]
     return f"{run.epochs:.0f}" + (f" of {asked:.0f}" if asked and round(run.epochs) < asked else "")
 
 
 def _label_rows(runs: Sequence[StoredRun]) -> list[str]:
-    classes = max((len(run.scores["label_counts"]) for run in runs), default=0)
-    rows = _table("recipe", "seed", *map(str, range(classes)))
-    return rows + [_row(f"`{run.summary['recipe']}`", run.summary["seed"], *run.scores["label_counts"]) for run in runs]
+    counted = [(run.summary, run.scores.label_counts or []) for run in runs]
+    rows = _table("recipe", "seed", *map(str, range(max((len(counts) for _, counts in counted), default=0))))
+    return rows + [_row(f"`{summary.recipe}`", summary.seed, *counts) for summary, counts in counted]
 
 
-def _classifier_rows(classifiers: Sequence[dict[str, Any]]) -> list[str]:
+def _classifier_rows(classifiers: Sequence[ClassifierFile]) -> list[str]:
     rows = _table("classifier", "seed", "accuracy", "error", "errors", "seconds", "its author reports")
-    for about in sorted(
-        classifiers, key=lambda one: (_place(one["recipe"]["name"], CLASSIFIER_PRESETS), one["recipe"]["seed"])
-    ):
-        name, test = about["recipe"]["name"], about["test"]
+    for about in sorted(classifiers, key=lambda one: (_place(one.recipe.name, CLASSIFIER_PRESETS), one.recipe.seed)):
+        name, test = about.recipe.name, about.test
+        if test is None:
+            raise UsageError(f"the classifier {name}, seed {about.recipe.seed}, was never tested; train it anew")
         letter, reported = CLASSIFIER_ORIGINALS.get(name, ("", ""))
         shown = f"`{name}`" + (f" ({letter})" if letter else "")
-        figures = f"{1 - test['error']:.2%}", _share(test), f"{test['errors']} of {test['count']:,}"
-        rows.append(_row(shown, about["recipe"]["seed"], *figures, f"{about['train_seconds']:.0f}", reported))
+        figures = f"{1 - test.error:.2%}", _share(test), f"{test.errors} of {test.count:,}"
+        rows.append(_row(shown, about.recipe.seed, *figures, f"{about.train_seconds or 0:.0f}", reported))
     return rows

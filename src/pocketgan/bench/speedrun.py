@@ -12,7 +12,7 @@ from pocketgan.core.files import write_json, write_text
 from pocketgan.core.terminal import Display
 from pocketgan.models.model import Model
 from pocketgan.recipes import Recipe, gan_recipe
-from pocketgan.runs.events import read_events
+from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.verbs.evaluate import evaluate
 from pocketgan.verbs.train import train
@@ -73,18 +73,18 @@ def speedrun(
         wanted = gan_recipe(recipe, {**options, "seed": seed, "split": LEARNS_FROM[split]})
         display.line(f"{wanted.name}, seed {seed}")
         model = train(wanted, out=run, quiet=display.quiet)
-        entries.append(Entry(seed, model.facts["nimg"], _seconds(run), _card(model, run, split, seed, display)))
+        entries.append(Entry(seed, model.facts.nimg, _seconds(RunFolder(run)), _card(model, run, split, seed, display)))
     rows = [{"seed": e.seed, "nimg": e.nimg, "seconds": e.seconds, **_values(e)} for e in entries]
-    made_with = model.facts["made_with"]
+    made_with = model.facts.made_with.as_json()
     content = {"format_version": FORMAT_VERSION, "recipe": wanted.name, "split": split, "made_with": made_with}
     write_json(out / "speedrun.json", {**content, "runs": rows})
     write_text(out / "speedrun.md", _markdown(wanted.name, entries, made_with))
     return entries
 
 
-def _seconds(run: Path) -> float:
-    timings = read_events(run / "timings.jsonl")
-    return float(timings[-1]["seconds"]) if timings else 0.0
+def _seconds(run: RunFolder) -> float:
+    timings = run.timings()
+    return (timings[-1].seconds or 0.0) if timings else 0.0
 
 
 def _card(model: Model, run: Path, split: str, seed: int, display: Display) -> Scorecard:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -172,7 +172,7 @@ def _peak(kind: str, name: str) -> int | None:
 
 def write_throughput(rows: list[Speed], drawn: Drawing, out: Path) -> Path:
     """The tables as Markdown."""
-    facts: dict[str, Any] = made_with(CPU)
+    machine = made_with(CPU)
     lines = [
         "# Throughput",
         "",
@@ -185,7 +185,7 @@ def write_throughput(rows: list[Speed], drawn: Drawing, out: Path) -> Path:
         "products of two matrices of 1024 a side reach in the same run. Memory is the peak of a process that does",
         "nothing else.",
         "",
-        f"`pocketgan bench throughput`: torch {facts['torch']}, {facts['machine']}, {facts['threads']} threads.",
+        f"`pocketgan bench throughput`: torch {machine.torch}, {machine.machine}, {machine.threads} threads.",
         "",
         "| recipe | | classroom | pocketgan | ratio | GFLOP/s | of fp32 peak | of bf16 peak | MB, classroom | MB |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",

@@ -40,6 +40,11 @@ def clear_errors(path: Path, doing: str = "written") -> Iterator[None]:
         ) from error
 
 
+def user_path(path: str | Path) -> Path:
+    """A path as a person gave it, with ``~`` for the home folder. Every path that the program is given passes here."""
+    return Path(path).expanduser()
+
+
 def sync_folder(path: Path) -> None:
     """Make renames inside a folder durable. Windows has no such call and needs none."""
     if os.name == "nt":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from pocketgan.networks.architectures import build_pair
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import parameter_count
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
+from pocketgan.runs.facts import ClassifierFacts, PairFacts, PairFile
+from pocketgan.runs.folder import MODEL_FILE
 
 
 class Candidate(NamedTuple):
@@ -123,15 +125,27 @@ def _numbers(tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
 
 def _write(out: Path, found: Candidate, data: ImageSet, digest: str) -> None:
     role, network, recipe = found
-    facts: dict[str, Any] = {"imported": {role: digest}, "made_with": made_with(torch.device("cpu"))}
-    if (out / "model.json").is_file():
-        about = read_model_file(out)
+    here = made_with(torch.device("cpu"))
+    if isinstance(recipe, ClassifierRecipe):
+        refuse_existing(out)
+        counted = {role: parameter_count(network)}
+        facts = ClassifierFacts(parameters=counted, made_with=here, imported={role: digest})
+        save_networks(out, {role: network}, recipe, data.shape, data.class_names, facts)
+        return
+    if (out / MODEL_FILE).is_file():
+        about = read_model_file(out, PairFile)
         if about.recipe != recipe or about.shape != data.shape or f"{role}.safetensors" in about.sha256:
             raise UsageError(f"--out {out} holds another model, or this network already; choose another folder")
-        imported = {**about.facts.get("imported", {}), role: digest}
-        counts = {**about.facts.get("parameters", {}), role: parameter_count(network)}
-        add_network(out, role, network, {"imported": imported, "parameters": counts})
+        imported = {**about.imported, role: digest}
+        counts = {**about.parameters, role: parameter_count(network)}
+        add_network(out, role, network, PairFacts(imported=imported, parameters=counts))
         return
     refuse_existing(out)
-    facts |= {"nimg": 0, "weights": "imported", "parameters": {role: parameter_count(network)}}
-    save_networks(out, {role: network}, recipe, data.shape, data.class_names, facts)
+    learned = PairFacts(
+        nimg=0,
+        weights="imported",
+        parameters={role: parameter_count(network)},
+        made_with=here,
+        imported={role: digest},
+    )
+    save_networks(out, {role: network}, recipe, data.shape, data.class_names, learned)

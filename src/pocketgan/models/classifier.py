@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,8 @@ from pocketgan.models.saved import load_weights, model_folder, read_model_file, 
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import Shape, channels_last, parameter_count
 from pocketgan.recipes import ClassifierRecipe
+from pocketgan.runs.facts import ClassifierFacts, ClassifierFile
+from pocketgan.runs.folder import CLASSIFIER
 
 
 class Classifier:
@@ -35,7 +36,7 @@ class Classifier:
         recipe: ClassifierRecipe,
         shape: Shape,
         class_names: tuple[str, ...],
-        facts: dict[str, Any],
+        facts: ClassifierFacts,
     ) -> None:
         self.network = network.eval()
         self.recipe, self.shape, self.class_names, self.facts = recipe, shape, class_names, facts
@@ -61,17 +62,16 @@ class Classifier:
 
     def save(self, folder: Path) -> None:
         """Write the model folder, whole."""
-        networks = {"classifier": self.network}
+        networks = {CLASSIFIER: self.network}
         save_networks(folder, networks, self.recipe, self.shape, self.class_names, self.facts)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Classifier:
         """Load a classifier from a run folder or its own; ``guide`` is the one that comes with the package."""
-        folder = model_folder(path, "classifier")
-        about = read_model_file(folder)
-        assert isinstance(about.recipe, ClassifierRecipe), "model_folder found a classifier"
+        folder = model_folder(path, CLASSIFIER)
+        about = read_model_file(folder, ClassifierFile)
         network = build_classifier(about.recipe.architecture, about.shape, len(about.class_names), about.recipe.seed)
-        load_weights(folder, "classifier", network, about)
+        load_weights(folder, CLASSIFIER, network, about)
         network.to(find_device(device))
         return cls(channels_last(network), about.recipe, about.shape, about.class_names, about.facts)
 

@@ -7,7 +7,6 @@ import html
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +23,8 @@ from pocketgan.networks.contracts import Discriminator, Generator, Shape, channe
 from pocketgan.networks.drawing import draw
 from pocketgan.recipes import Recipe
 from pocketgan.recipes.code import Factory, find_beside, remember_classes, trust_here
+from pocketgan.runs.facts import PairFacts, PairFile
+from pocketgan.runs.folder import MODEL
 from pocketgan.steer.steering import Steering
 from pocketgan.steer.wish import Wish
 
@@ -54,7 +55,7 @@ class Model:
         recipe: Recipe,
         shape: Shape,
         class_names: tuple[str, ...],
-        facts: dict[str, Any],
+        facts: PairFacts,
         folder: Path | None = None,
     ) -> None:
         self.generator = generator.eval()
@@ -237,7 +238,7 @@ class Model:
     @property
     def provenance(self) -> dict[str, str]:
         """What goes with every image set made by this model."""
-        learned_from = self.facts.get("data", {}).get("provenance", {})  # may have been made by another model
+        learned_from = self.facts.data.provenance  # may have been made by another model
         return {**learned_from, "made_by": f"pocketgan, recipe {self.recipe.name}"}
 
     def save(self, folder: Path) -> None:
@@ -279,9 +280,8 @@ class Model:
         PocketganError
             A file is damaged, or was written by a newer version.
         """
-        folder = model_folder(path, "model")
-        about = read_model_file(folder)
-        assert isinstance(about.recipe, Recipe), "model_folder found a pair"
+        folder = model_folder(path, MODEL)
+        about = read_model_file(folder, PairFile)
         count = len(about.class_names)
         recipe, shape = about.recipe, about.shape
         if recipe.model.networks is not None:

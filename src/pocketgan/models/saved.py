@@ -7,41 +7,27 @@ import io
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_bytes, write_json
+from pocketgan.core.files import check_version, read_json, sha256, user_path, whole_folder, write_bytes, write_json
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.contracts import Shape
 from pocketgan.recipes import ClassifierRecipe, Recipe
 from pocketgan.recipes.code import CODE, source_of
+from pocketgan.runs.facts import ClassifierFacts, ClassifierFile, DataFacts, MadeWith, PairFacts, PairFile, checked
+from pocketgan.runs.folder import CLASSIFIER, FORMAT_VERSION, MODEL, MODEL_FILE
 
-FORMAT_VERSION = 1
 SHIPPED = Path(__file__).parent.parent / "weights"
-KINDS = {"model": "gan", "classifier": "classifier"}  # what a folder is called in a run, and in its model.json
+KINDS = {MODEL: "gan", CLASSIFIER: "classifier"}  # what a folder is called in a run, and in its model.json
 
 
-class ModelFile(BaseModel):
-    """`model.json`. What it says beyond these fields is kept as `facts`."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    recipe: Recipe | ClassifierRecipe
-    shape: Shape
-    class_names: tuple[str, ...]
-    sha256: dict[str, str]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What it was trained on and made with, as plain JSON."""
-        return dict(self.model_extra or {})
+FileT = TypeVar("FileT", PairFile, ClassifierFile)
 
 
 def save_networks(
@@ -50,7 +36,7 @@ def save_networks(
     recipe: Recipe | ClassifierRecipe,
     shape: Shape,
     class_names: tuple[str, ...],
-    facts: dict[str, Any],
+    facts: PairFacts | ClassifierFacts,
 ) -> None:
     """Write a model folder, whole: one safetensors file for each network, and `model.json`."""
     with whole_folder(folder) as beside:
@@ -62,10 +48,10 @@ def save_networks(
             "shape": list(shape),
             "class_names": list(class_names),
             "recipe": recipe.model_dump(exclude_none=True, mode="json"),
-            **facts,
+            **facts.as_json(),
             "sha256": sums,
         }
-        write_json(beside / "model.json", content)
+        write_json(beside / MODEL_FILE, content)
 
 
 def write_code(folder: Path, recipe: Recipe | ClassifierRecipe) -> dict[str, str]:
@@ -78,11 +64,12 @@ def write_code(folder: Path, recipe: Recipe | ClassifierRecipe) -> dict[str, str
     return {CODE: networks}
 
 
-def add_network(folder: Path, name: str, network: nn.Module, facts: dict[str, Any]) -> None:
+def add_network(folder: Path, name: str, network: nn.Module, facts: PairFacts) -> None:
     """Put one more network into a model folder, and `facts` in the place of those of the same names."""
-    content = read_json(folder / "model.json")
+    content = read_json(folder / MODEL_FILE)
     file, digest = _write_network(folder, name, network)
-    write_json(folder / "model.json", {**content, **facts, "sha256": {**content["sha256"], file: digest}})
+    sums = {**content["sha256"], file: digest}
+    write_json(folder / MODEL_FILE, {**content, **facts.as_json(), "sha256": sums})
 
 
 def _write_network(folder: Path, name: str, network: nn.Module) -> tuple[str, str]:
@@ -93,25 +80,21 @@ def _write_network(folder: Path, name: str, network: nn.Module) -> tuple[str, st
     return file.name, sha256(file)
 
 
-def read_model_file(folder: Path) -> ModelFile:
-    """Read and check `model.json`.
+def read_model_file(folder: Path, kind: type[FileT]) -> FileT:
+    """Read and check `model.json` of a pair or of a classifier.
 
     Raises
     ------
     PocketganError
         It is missing, damaged, changed by hand, or written by a newer version.
     """
-    path = folder / "model.json"
+    path = folder / MODEL_FILE
     content = read_json(path)
     check_version(path, content, FORMAT_VERSION)
-    known = {name: value for name, value in content.items() if name not in ("format_version", "kind")}
-    try:
-        return ModelFile.model_validate(known)
-    except ValidationError as error:
-        raise PocketganError(f"{path}: {complaint(error)}; it was changed by hand") from error
+    return checked(kind, content, path)
 
 
-def check_sum(folder: Path, name: str, about: ModelFile) -> Path:
+def check_sum(folder: Path, name: str, about: PairFile | ClassifierFile) -> Path:
     """The path of a network's file, which is as it was written.
 
     Raises
@@ -124,11 +107,11 @@ def check_sum(folder: Path, name: str, about: ModelFile) -> Path:
         held = ", ".join(sorted(about.sha256)) or "nothing"
         raise PocketganError(f"{folder} has no {file.name}, only {held}; import it into the same folder")
     if not file.is_file() or sha256(file) != about.sha256.get(file.name):
-        raise PocketganError(f"{file} is missing or damaged: its sha256 is not that of model.json")
+        raise PocketganError(f"{file} is missing or damaged: its sha256 is not that of {MODEL_FILE}")
     return file
 
 
-def load_weights(folder: Path, name: str, network: nn.Module, about: ModelFile) -> None:
+def load_weights(folder: Path, name: str, network: nn.Module, about: PairFile | ClassifierFile) -> None:
     """Put a file's weights into a network of the same layers.
 
     Raises
@@ -145,7 +128,7 @@ def load_weights(folder: Path, name: str, network: nn.Module, about: ModelFile) 
         else:
             network.load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
-        raise PocketganError(f"{file} does not fit its model.json ({str(error).splitlines()[0]})") from error
+        raise PocketganError(f"{file} does not fit its {MODEL_FILE} ({str(error).splitlines()[0]})") from error
 
 
 def weights_digest(network: nn.Module) -> str:
@@ -172,23 +155,23 @@ def model_folder(path: str | Path, inside: str) -> Path:
     UsageError
         There is none.
     """
-    found = _find_model(Path(path), inside)
+    found = _find_model(user_path(path), inside)
     if found is None:
         raise UsageError(
-            f"{path} holds no {inside}: give a run folder, a folder with model.json, or a shipped model's name"
+            f"{path} holds no {inside}: give a run folder, a folder with {MODEL_FILE}, or a shipped model's name"
         )
     return found
 
 
 def holds(path: str | Path, inside: str) -> bool:
     """Whether a path leads to a ``model`` or to a ``classifier``."""
-    return _find_model(Path(path), inside) is not None
+    return _find_model(user_path(path), inside) is not None
 
 
 def _find_model(folder: Path, inside: str) -> Path | None:
     shipped = [SHIPPED / folder] if len(folder.parts) == 1 else []  # ./guide is a folder, guide is the shipped one
     for candidate in (*shipped, folder, folder / inside):
-        about = candidate / "model.json"
+        about = candidate / MODEL_FILE
         if about.is_file():
             content = read_json(about)
             if isinstance(content, dict) and content.get("kind") == KINDS[inside]:
@@ -196,19 +179,18 @@ def _find_model(folder: Path, inside: str) -> Path | None:
     return None
 
 
-def made_with(device: torch.device) -> dict[str, Any]:
+def made_with(device: torch.device) -> MadeWith:
     """Versions and machine, for the record in `model.json`."""
-    return {
-        "pocketgan": version("pocketgan"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "device": device.type,
-        "threads": torch.get_num_threads(),
-    }
+    return MadeWith(
+        pocketgan=version("pocketgan"),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        machine=platform.machine(),
+        device=device.type,
+        threads=torch.get_num_threads(),
+    )
 
 
-def data_facts(data: ImageSet) -> dict[str, Any]:
+def data_facts(data: ImageSet) -> DataFacts:
     """What `model.json` keeps of the images a network was trained on."""
-    kept = {"name": data.name, "split": data.split, "count": len(data)}
-    return {**kept, "digest": data.digest, "provenance": data.provenance}
+    return DataFacts(name=data.name, split=data.split, count=len(data), digest=data.digest, provenance=data.provenance)

@@ -27,18 +27,19 @@ from pocketgan.report.page import (
     png,
     render,
 )
-from pocketgan.report.reading import Run, Scores, Share, Unsure, read_run
+from pocketgan.report.reading import Run, read_run
 from pocketgan.report.scorecard import scorecard_content
 from pocketgan.report.steering import steering_summary, write_steering_page
+from pocketgan.runs.facts import Rate, Scores, Unsure
+from pocketgan.runs.folder import MODEL, RunFolder, run_of_model
 from pocketgan.steer.fits import kept_in
 
-REPORT = "report.html"
 STRIP_ROWS = 8  # epochs shown one under the other
 FRAMES = 30  # epochs in the animation
 MATRIX_CLASSES = 26  # with more, the confusions are told in words only
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: str | Path) -> Path:
     """Write `report.html` into a run folder, from what the folder holds; a missing part is named in its section.
 
     What was fitted to steer the model gets a page beside it, `steering.html`; a model's folder that is no run gets that
@@ -56,12 +57,12 @@ def write_report(run: Path) -> Path:
     PocketganError
         One of its files is damaged, or the report cannot be written.
     """
-    folder = Path(run)
-    if not (folder / "recipe.toml").is_file() and holds(folder, "model") and kept_in(model_folder(folder, "model")):
-        return write_steering_page(folder)
+    folder = RunFolder(run)
+    if not folder.is_begun and holds(folder.path, MODEL) and kept_in(model_folder(folder.path, MODEL)):
+        return write_steering_page(folder.path)
     facts = read_run(folder)
-    if kept_in(folder / "model"):
-        write_steering_page(folder)
+    if kept_in(folder.model):
+        write_steering_page(folder.path)
     return _write(facts)
 
 
@@ -74,21 +75,21 @@ def renew_steering(path: str | Path) -> Path:
         As in `write_steering_page` and `write_report`.
     """
     page = write_steering_page(path)
-    if (page.parent / REPORT).is_file():
-        _write(read_run(page.parent))
+    run = run_of_model(model_folder(path, MODEL))
+    if run is not None and run.report.is_file():
+        _write(read_run(run))
     return page
 
 
 def _write(run: Run) -> Path:
-    target = run.folder / REPORT
-    write_text(target, render("page.html.j2", **_content(run)))
-    return target
+    write_text(run.folder.report, render("page.html.j2", **_content(run)))
+    return run.folder.report
 
 
 def _content(run: Run) -> dict[str, Any]:
     """All names that the page uses."""
     scores = run.scores or Scores()
-    folder = run.folder.resolve().name
+    folder = run.folder.path.resolve().name
     return {
         "run": run,
         "model": run.model,
@@ -97,7 +98,7 @@ def _content(run: Run) -> dict[str, Any]:
         "scores": scores,
         "words": words,
         "labelled": bool(run.model.class_names),
-        "rebuild": shlex.join(["pocketgan", "run", f"{folder}/recipe.toml", "--out", folder]),
+        "rebuild": shlex.join(["pocketgan", "run", f"{folder}/{run.folder.recipe_file.name}", "--out", folder]),
         "grid": data_uri(_enlarged_file(run.grid)) if run.grid else None,
         "errors_chart": _errors_chart(scores),
         "strip": _strip(run),
@@ -112,7 +113,7 @@ def _content(run: Run) -> dict[str, Any]:
 
 
 def _errors_chart(scores: Scores) -> Markup:
-    shares: list[tuple[str, str, Share | None]] = [
+    shares: list[tuple[str, str, Rate | None]] = [
         ("S0", words.real_images(scores.s0), scores.s0),
         ("S1", "fakes", scores.s1),
         ("S1", "fakes", scores.s1_10k),
@@ -150,7 +151,7 @@ def _losses_chart(run: Run) -> Markup:
 
 
 def _accuracy_chart(run: Run) -> Markup:
-    epochs = (run.classifier.epochs if run.classifier else None) or []
+    epochs = run.classifier.epochs if run.classifier else []
     test = run.classifier.test if run.classifier else None
     series = [
         Series("training images", [(e.epoch, e.accuracy) for e in epochs if e.accuracy is not None]),
@@ -193,7 +194,7 @@ def _animation(run: Run) -> tuple[str, str] | None:
         rows = first_rows(open_picture(path), run.model.shape[1], rows=5)
         frames.append((epoch, enlarged(rows, WIDE)))
     if len({picture.size for _, picture in frames}) > 1:
-        raise PocketganError(f"the pictures in {run.folder / 'samples'} differ in size; make them again")
+        raise PocketganError(f"the pictures in {run.folder.samples} differ in size; make them again")
     moving, still = animation(frames)
     return data_uri(moving), data_uri(still)
 
@@ -217,7 +218,7 @@ def _confusions(run: Run, scores: Scores) -> list[tuple[Markup, str]]:
         if not matrix:
             continue
         if any(len(row) != len(matrix) for row in matrix):
-            raise PocketganError(f"{run.folder / 'scores.json'}: a confusion matrix is not square; make it again")
+            raise PocketganError(f"{run.folder.scores_file}: a confusion matrix is not square; make it again")
         names = _names(run, len(matrix))
         caption = f"{sum(map(sum, matrix)):,} {what}"
         table = charts.confusion_heatmap(matrix, names, caption=caption)
@@ -228,8 +229,9 @@ def _confusions(run: Run, scores: Scores) -> list[tuple[Markup, str]]:
 
 def _unsure(run: Run, one: Unsure) -> dict[str, Any]:
     """What the page shows of one fake; a picture outside the run folder counts as missing."""
-    path = (run.folder / one.file).resolve()
-    shown = path.is_relative_to(run.folder.resolve()) and path.is_file()
+    home = run.folder.path.resolve()
+    path = (home / one.file).resolve()
+    shown = path.is_relative_to(home) and path.is_file()
     return {
         "picture": data_uri(_enlarged_file(path, width=196)) if shown else None,
         "file": one.file,

@@ -19,10 +19,10 @@ from pocketgan.models.saved import model_folder
 from pocketgan.report import steering_words, words
 from pocketgan.report.page import data_uri, render
 from pocketgan.report.scorecard_charts import bar
+from pocketgan.runs.folder import MODEL, RunFolder, run_of_model
 from pocketgan.steer.directions import SHOWN, Directions
 from pocketgan.steer.fits import METHODS, Figures, Fitted, kept_in, read_figures
 
-PAGE = "steering.html"
 COLUMNS = 10  # images of each class
 SEED = 0  # of all images on the page
 ENLARGED = 4  # times, for dense screens
@@ -70,8 +70,8 @@ class MethodSection(NamedTuple):
 
 def page_of(folder: Path) -> Path:
     """Where the steering page of a model's folder lies: beside the report, where the model is a run's."""
-    run = folder.parent
-    return (run if folder.name == "model" and (run / "recipe.toml").is_file() else folder) / PAGE
+    run = run_of_model(folder)
+    return run.steering_page if run is not None else RunFolder(folder).steering_page
 
 
 def write_steering_page(path: str | Path) -> Path:
@@ -84,7 +84,7 @@ def write_steering_page(path: str | Path) -> Path:
     PocketganError
         One of its files is damaged, or the page cannot be written.
     """
-    folder = model_folder(path, "model")
+    folder = model_folder(path, MODEL)
     if not kept_in(folder):
         raise UsageError(f"{path} has nothing fitted; fit it first: pocketgan steer fit {path}")
     model = Model.load(folder, "cpu")
@@ -93,11 +93,11 @@ def write_steering_page(path: str | Path) -> Path:
     return target
 
 
-def steering_summary(run: Path) -> list[tuple[str, str, str | None]]:
+def steering_summary(run: RunFolder) -> list[tuple[str, str, str | None]]:
     """Methods that were fitted to a run's model: name, what it is, and what the judge measured, if it did."""
     summaries = []
-    for method in kept_in(run / "model"):
-        figures = read_figures(run / "model", method)
+    for method in kept_in(run.model):
+        figures = read_figures(run.model, method)
         summaries.append((method, METHODS[method].about, steering_words.summary(figures) if figures else None))
     return summaries
 

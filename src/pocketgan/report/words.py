@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pocketgan.recipes import Recipe
-from pocketgan.report.reading import DataFacts, LossEpoch, Run, Scores, Share
+from pocketgan.report.reading import Run
+from pocketgan.runs.facts import DataFacts, EpochEvent, MadeWith, Rate, Scores
 
 LABEL_SOURCES = {
     "asked": "the class that the generator was asked for",
@@ -27,7 +28,7 @@ def per_cent(share: float, count: int) -> str:
     return f"{100 * share:.{2 if count >= 1000 else 1}f}%"
 
 
-def interval(share: Share) -> str:
+def interval(share: Rate) -> str:
     """The two ends: ``0.80 to 1.18%``."""
     return f"{per_cent(share.low, share.count).removesuffix('%')} to {per_cent(share.high, share.count)}"
 
@@ -62,12 +63,12 @@ def budget(run: Run) -> str:
     return f"{words} epoch{'s' if words != '1' else ''}, {shown}" if epochs else shown
 
 
-def real_images(share: Share | None) -> str:
+def real_images(share: Rate | None) -> str:
     """What S0 is counted on."""
     return "real test images" if share is None or share.data.endswith("test") else "real images"
 
 
-def statement(share: Share, what: str) -> str:
+def statement(share: Rate, what: str) -> str:
     """What exactly was counted, and whose labels decided."""
     labels = LABEL_SOURCES.get(share.labels_from, share.labels_from)
     counted = f"{share.errors:,} of {share.count:,} {what} read wrongly"
@@ -75,7 +76,7 @@ def statement(share: Share, what: str) -> str:
     return f"{counted}, {shown}. Labels: {labels or 'of unknown source'}."
 
 
-def comparison(s0: Share, s1: Share) -> str:
+def comparison(s0: Rate, s1: Rate) -> str:
     """How the errors on real and on fake images stand to each other, and what that does and does not mean."""
     if s1.low > s0.high:
         return (
@@ -103,7 +104,7 @@ def about_losses(recipe: Recipe) -> str:
     return text
 
 
-def loss_alt(losses: Sequence[LossEpoch]) -> str:
+def loss_alt(losses: Sequence[EpochEvent]) -> str:
     """The loss curves for those who do not see them."""
     ends = [
         f"{name} from {getattr(losses[0], field):.2f} to {getattr(losses[-1], field):.2f}"
@@ -125,17 +126,17 @@ def split(data: DataFacts) -> str:
     return f"Both players learned from all {data.count:,} images of this set."
 
 
-def versions(made_with: Mapping[str, str | int]) -> str:
+def versions(made_with: MadeWith) -> str:
     """The programs that made the model."""
-    programs = (("pocketgan", "pocketgan"), ("PyTorch", "torch"), ("Python", "python"))
-    return ", ".join(f"{name} {made_with[key]}" for name, key in programs if key in made_with)
+    programs = (("pocketgan", made_with.pocketgan), ("PyTorch", made_with.torch), ("Python", made_with.python))
+    return ", ".join(f"{name} {version}" for name, version in programs if version)
 
 
-def machine(made_with: Mapping[str, str | int]) -> str:
+def machine(made_with: MadeWith) -> str:
     """What it was made on."""
-    told = [str(made_with[key]) for key in ("machine", "device") if key in made_with]
-    if "threads" in made_with:
-        told.append(f"{made_with['threads']} thread{'s' if made_with['threads'] != 1 else ''}")
+    told = [name for name in (made_with.machine, made_with.device) if name]
+    if made_with.threads:
+        told.append(f"{made_with.threads} thread{'s' if made_with.threads != 1 else ''}")
     return ", ".join(told)
 
 

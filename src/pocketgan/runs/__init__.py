@@ -1,1 +1,1 @@
-"""The folder of a run: what lies in it, and the one place that knows."""
+"""The folder of a run, and what its files hold. Trainer, report and all that watches meet only here."""

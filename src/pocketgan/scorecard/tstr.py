@@ -16,6 +16,7 @@ from pocketgan.models.classifier import Classifier
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import channels_last
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe
+from pocketgan.runs.facts import ClassifierFacts
 from pocketgan.training.classifiers import train_classifier_steps
 
 RECIPE = "tstr"  # the preset: its network, optimiser, schedule and epochs are the protocol
@@ -100,5 +101,5 @@ def _hits(images: ImageSet, test: ImageSet, seed: int, device: torch.device, mov
     for step in train_classifier_steps(channels_last(network), images, recipe, device):
         move(step.nimg / (recipe.epochs * len(images)))
     assert test.labels is not None, "test images have labels"
-    read = Classifier(network, recipe, test.shape, test.class_names, {}).label(test.images)
+    read = Classifier(network, recipe, test.shape, test.class_names, ClassifierFacts()).label(test.images)
     return read == test.labels

@@ -14,6 +14,7 @@ from pocketgan.models.classifier import Classifier, guide_for, is_shipped_guide
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.saved import holds
 from pocketgan.networks.contracts import Generator, Shape
+from pocketgan.runs.folder import CLASSIFIER
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,7 @@ def find_guide(
     UsageError
         None knows these images, or it is the judge.
     """
-    if guide is None and folder is not None and holds(folder / FOLDER / GUIDE, "classifier"):
+    if guide is None and folder is not None and holds(folder / FOLDER / GUIDE, CLASSIFIER):
         guide = folder / FOLDER / GUIDE
     if guide is None:
         chosen = guide_for(shape, class_names, device)

@@ -1,98 +1,304 @@
-"""What a training leaves in its run's folder as it goes: events, timings, sample grids, TensorBoard's curves."""
+"""Who listens to a training: what it shows, logs, draws, watches and saves.
+
+The loop yields milestones and knows none of this. A new listener (a live channel, say) is one class and one row of
+`LISTENERS`; the training stays as it is.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_bytes
 from pocketgan.core.memory import peak_memory_mb
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.core.terminal import Display
-from pocketgan.data.image_set import Samples
+from pocketgan.core.terminal import Bar, Display
+from pocketgan.core.threads import Crowding
+from pocketgan.data.image_set import ImageSet, Samples
+from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.recipes import Recipe
-from pocketgan.runs.events import append_event
+from pocketgan.runs.facts import EpochEvent, Timing, TroubleEvent
+from pocketgan.runs.folder import RunFolder
+from pocketgan.training.checkpoint import save_checkpoint
+from pocketgan.training.health import GUIDED_SAMPLES, Goodness, Policy, Watch
 from pocketgan.training.loop import Milestone
 from pocketgan.training.state import TrainState
+from pocketgan.training.trouble import FiniteCheck, TroubleError
 
 SAMPLES = 100  # in a sample grid, always of the same latents
+CHECKPOINT_SECONDS = 10.0  # at most this much training, and the step that runs then, is lost with a kill
 
 
-def log_epoch(run: Path, milestone: Milestone, seconds: float, speed: float, board: Board | None) -> None:
-    """Write an epoch's losses, and R1 where it follows them, to `events.jsonl` and what it cost to `timings.jsonl`.
+@dataclass(frozen=True)
+class Setup:
+    """One training, as it was asked for."""
 
-    Parameters
-    ----------
-    run
-        The run's folder.
-    milestone
-        The epoch's end.
-    seconds
-        Of training since the run began.
-    speed
-        Images a second since then.
-    board
-        TensorBoard, if it is asked for.
-    """
-    place = {"epoch": milestone.epoch, "nimg": milestone.nimg}
-    curves = {"loss_d": _finite(milestone.loss_d), "loss_g": _finite(milestone.loss_g)}
-    if milestone.r1 is not None:
-        curves["r1"] = milestone.r1
-    append_event(run / "events.jsonl", {"event": "epoch", **place, **curves})
-    cost = {"seconds": round(seconds, 3), "images_per_second": round(speed, 1), "peak_memory_mb": peak_memory_mb()}
-    append_event(run / "timings.jsonl", {**place, **cost})
-    if board is not None:
-        board.curves(milestone.nimg, {name: value for name, value in curves.items() if value is not None})
+    run: RunFolder
+    recipe: Recipe  # as it is stored in the run
+    data: ImageSet
+    device: torch.device
+    display: Display
+    policy: Policy | None  # on trouble
+    tensorboard: bool
+    inexact: bool  # it may go on under other versions or threads
+    watching: Classifier | None  # the guide that the health watch counts classes with
+    choosing: Classifier | None  # the guide that ends the training where the recipe wants one
 
+    @property
+    def total(self) -> int:
+        """The budget in images."""
+        return self.recipe.schedule.total_nimg(len(self.data))
 
-def wants_samples(milestone: Milestone, recipe: Recipe) -> bool:
-    """Whether the recipe asks for a sample grid at this epoch's end."""
-    return milestone.epoch <= 5 or milestone.epoch % recipe.schedule.sample_every == 0 or milestone.finished
+    @property
+    def epochs(self) -> int:
+        """Epochs that end within the budget, the last of them perhaps early."""
+        return (self.total - self.recipe.schedule.batch_size) // len(self.data) + 1
 
 
-def draw_samples(
-    run: Path, model: Model, state: TrainState, milestone: Milestone, display: Display, board: Board | None
-) -> None:
-    """Write a grid of samples and show it."""
-    samples = samples_of(model, state, SAMPLES)
-    sheet = grid(samples.images, columns=10)
-    write_bytes(run / "samples" / f"epoch-{milestone.epoch:04d}.png", to_png(sheet))
-    display.picture(samples.images.numpy())
-    if board is not None:
-        board.images(milestone.nimg, sheet.numpy())
+@dataclass
+class Training:
+    """A training under way, as listeners see it. They read it, and change nothing that is trained."""
+
+    setup: Setup
+    state: TrainState
+    model: Model  # its networks are the state's own, not copies
+    finite: FiniteCheck
+    stopping: bool = False  # a signal has come: this milestone is the last, and what is to be kept must be saved
+    saved_at: float = field(default_factory=time.perf_counter)
+
+    @property
+    def speed(self) -> float:
+        """Images a second, over all of the training."""
+        return self.state.nimg / self.state.seconds
+
+    def samples(self, count: int) -> Samples:
+        """Samples of the generator as it is, always of the same latents."""
+        self.model.generator.eval()
+        samples = self.model.sample(count, seed=self.setup.recipe.seed)
+        self.state.generator.train()
+        return samples
+
+    def save(self) -> None:
+        """Write a checkpoint of numbers that are all finite."""
+        self.finite.everything()
+        save_checkpoint(self.setup.run.checkpoints, self.state)
+        self.saved_at = time.perf_counter()
 
 
-def samples_of(model: Model, state: TrainState, count: int) -> Samples:
-    """Samples of a network in training, always of the same latents."""
-    model.generator.eval()
-    samples = model.sample(count, seed=model.recipe.seed)
-    state.generator.train()
-    return samples
+class Listener:
+    """Hears of a training; each method does nothing where a listener has nothing to do."""
+
+    def on_start(self, training: Training) -> None:
+        """The training begins, goes on, or begins again after a rollback."""
+
+    def wants_milestone(self, training: Training) -> bool:
+        """Whether a milestone is wanted after this step, asked after each."""
+        return False
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> str | None:
+        """The training has come to a milestone; a reason to end it here, or None.
+
+        Raises
+        ------
+        TroubleError
+            It must not go on.
+        """
+        return None
+
+    def on_end(self, training: Training, reason: str | None) -> None:
+        """The training has ended, for a reason; or, without one, was stopped by a signal or an error."""
 
 
-def timed(milestones: Iterator[Milestone]) -> Iterator[tuple[Milestone, float]]:
-    """Each milestone with the seconds of training that led to it; what the caller does between is not counted."""
-    while True:
-        began = time.perf_counter()
-        milestone = next(milestones, None)
-        if milestone is None:
+class Progress(Listener):
+    """A bar, and a line at each epoch's end."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup, self.shown, self.bar = setup, ExitStack(), Bar(None)
+
+    def on_start(self, training: Training) -> None:
+        self.shown.close()
+        setup = self.setup
+        self.bar = self.shown.enter_context(setup.display.bar(f"training {setup.recipe.name}", setup.total))
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> None:
+        losses = f"D {milestone.loss_d:.3f}  G {milestone.loss_g:.3f}"
+        if milestone.r1 is not None:
+            losses += f"  R1 {milestone.r1:.3g}"
+        epoch, speed = f"epoch {milestone.epoch}/{self.setup.epochs}", f"{training.speed:,.0f} images/s"
+        self.bar.update(milestone.nimg, f"{epoch}  {speed}  {losses}")
+        if milestone.epoch_ended:
+            self.setup.display.line(f"{epoch}  {losses}  {speed}")
+
+    def on_end(self, training: Training, reason: str | None) -> None:
+        self.shown.close()
+
+
+class Neighbours(Listener):
+    """Tells where other work on the machine makes several threads slower than one."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.display = setup.display
+        self.crowding = Crowding(torch.get_num_threads() if setup.device.type == "cpu" else 1)
+
+    def on_start(self, training: Training) -> None:
+        self.crowding = Crowding(torch.get_num_threads() if training.setup.device.type == "cpu" else 1)
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> None:
+        if (note := self.crowding.note()) is not None:
+            self.display.line(note)
+
+
+class Numbers(Listener):
+    """Sees that all numbers are finite before an epoch's figures and samples are kept."""
+
+    def __init__(self, setup: Setup) -> None:
+        pass
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> None:
+        if milestone.epoch_ended:
+            training.finite.everything()
+
+
+class Log(Listener):
+    """Writes an epoch's losses, and R1 where it follows them, to the events, and what it cost to the timings."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.run = setup.run
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> None:
+        if milestone.epoch_ended:
+            self.run.add_event(epoch_event(milestone))
+            timing = Timing(
+                epoch=milestone.epoch,
+                nimg=milestone.nimg,
+                seconds=round(training.state.seconds, 3),
+                images_per_second=round(training.speed, 1),
+                peak_memory_mb=peak_memory_mb(),
+            )
+            self.run.add_timing(timing)
+
+
+class Pictures(Listener):
+    """Draws sample grids, and gives both them and the losses to TensorBoard where that is asked for."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.board = Board(setup.run) if setup.tensorboard else None
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> None:
+        if not milestone.epoch_ended:
             return
-        yield milestone, time.perf_counter() - began
+        if self.board is not None:
+            event = epoch_event(milestone)
+            curves = {"loss_d": event.loss_d, "loss_g": event.loss_g, "r1": event.r1}
+            self.board.curves(milestone.nimg, curves)
+        every = self.setup.recipe.schedule.sample_every
+        if not (milestone.epoch <= 5 or milestone.epoch % every == 0 or milestone.finished):
+            return
+        samples = training.samples(SAMPLES)
+        sheet = grid(samples.images, columns=10)
+        write_bytes(self.setup.run.sample_file(milestone.epoch), to_png(sheet))
+        self.setup.display.picture(samples.images.numpy())
+        if self.board is not None:
+            self.board.writer.add_image("samples", sheet.numpy(), milestone.nimg)
+
+    def on_end(self, training: Training, reason: str | None) -> None:
+        if self.board is not None:
+            self.board.writer.close()
 
 
-def _finite(loss: float) -> float | None:
-    """A loss as JSON knows it: null where it is no number."""
-    return loss if math.isfinite(loss) else None
+class HealthWatch(Listener):
+    """Lets the watch look. A warning is given once for each kind of trouble."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        guide = None if setup.watching is None else setup.watching.probabilities
+        self.watch = Watch(setup.data, setup.recipe, guide)
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> None:
+        if not self.watch.due(training.state):
+            return
+        for trouble in self.watch.look(training.state):
+            if (self.setup.policy or "warn") != "warn":
+                training.save()  # so that the same command can go on with --on-trouble warn
+                raise TroubleError(trouble)
+            events = self.setup.run.events()
+            if trouble.kind not in {e.kind for e in events if isinstance(e, TroubleEvent) and e.event == "warning"}:
+                self.setup.display.line(f"warning: {trouble}")
+                self.setup.run.add_event(trouble.as_event("warning"))
 
 
-def check_installed() -> None:
+class Contentment(Listener):
+    """Ends the training at the epoch whose samples a guide reads as surely as real images."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.display, self.good = setup.display, None
+        if setup.choosing is not None:
+            self.good = Goodness(setup.choosing.probabilities, setup.data.images)
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> str | None:
+        if self.good is None or not milestone.epoch_ended:
+            return None
+        if self.good.reached(training.samples(GUIDED_SAMPLES).images):
+            self.display.line(f"stopped: the guide is satisfied at epoch {milestone.epoch}")
+            return "until good"
+        if milestone.finished:
+            self.display.line("the budget ended before the guide was satisfied")
+        return None
+
+
+class Saver(Listener):
+    """Writes a checkpoint from time to time, and before a signal is obeyed."""
+
+    def __init__(self, setup: Setup) -> None:
+        pass
+
+    def wants_milestone(self, training: Training) -> bool:
+        return time.perf_counter() - training.saved_at >= CHECKPOINT_SECONDS
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> None:
+        if not milestone.finished and (training.stopping or self.wants_milestone(training)):
+            training.save()
+
+
+LISTENERS: tuple[Callable[[Setup], Listener], ...] = (  # in the order in which they hear
+    Progress,
+    Neighbours,
+    Numbers,
+    Log,
+    Pictures,
+    HealthWatch,
+    Contentment,
+    Saver,
+)
+
+
+def listeners_of(setup: Setup) -> list[Listener]:
+    """All listeners of one training."""
+    return [make(setup) for make in LISTENERS]
+
+
+def epoch_event(milestone: Milestone) -> EpochEvent:
+    """An epoch's figures as its event; a loss that is no number is null there."""
+    losses = {
+        name: loss if math.isfinite(loss) else None
+        for name, loss in (("loss_d", milestone.loss_d), ("loss_g", milestone.loss_g))
+    }
+    event = EpochEvent(epoch=milestone.epoch, nimg=milestone.nimg, **losses)
+    return event if milestone.r1 is None else event.model_copy(update={"r1": milestone.r1})
+
+
+# ---- TensorBoard ----------------------------------------------------------------------------------------------------
+
+
+def check_tensorboard() -> None:
     """See that the `tensorboard` extra is there.
 
     Raises
@@ -109,22 +315,15 @@ def check_installed() -> None:
 
 
 class Board:
-    """Losses and sample grids by nimg."""
+    """Losses and sample grids by nimg, in TensorBoard's own files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, run: RunFolder) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(folder))
+        self.writer = SummaryWriter(str(run.tensorboard))
 
-    def curves(self, nimg: int, values: dict[str, float]) -> None:
-        """One point on each curve."""
+    def curves(self, nimg: int, values: Mapping[str, float | None]) -> None:
+        """One point on each curve; none where there is no number."""
         for name, value in values.items():
-            self.writer.add_scalar(name, value, nimg)
-
-    def images(self, nimg: int, sheet: NDArray[np.uint8]) -> None:
-        """A sample grid, uint8 ``[C, H, W]``."""
-        self.writer.add_image("samples", sheet, nimg)
-
-    def close(self) -> None:
-        """Write what is still held back."""
-        self.writer.close()
+            if value is not None:
+                self.writer.add_scalar(name, value, nimg)

@@ -1,252 +1,198 @@
-"""One training in its run's folder: begun or gone on with, recorded, watched, saved, stopped."""
+"""One training in its run's folder: begun or gone on with, told to its listeners, rolled back, ended."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
-
-import torch
+from collections.abc import Iterator
 
 from pocketgan.core.devices import exactness
 from pocketgan.core.errors import UsageError
 from pocketgan.core.signals import Stop, held_back
-from pocketgan.core.terminal import Bar, Display
-from pocketgan.core.threads import Crowding
-from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.models.saved import data_facts, made_with, save_state_dict, weights_digest
 from pocketgan.networks.contracts import parameter_count
 from pocketgan.recipes import Recipe, rebuild_command
-from pocketgan.runs.events import append_event, cut_events, read_events
-from pocketgan.training.checkpoint import checkpoints, is_good, load_newest, save_checkpoint
-from pocketgan.training.health import GUIDED_SAMPLES, Goodness, Policy, Watch
-from pocketgan.training.listeners import Board, draw_samples, log_epoch, samples_of, timed, wants_samples
+from pocketgan.runs.facts import FinishEvent, InexactEvent, PairFacts, RollbackEvent, StartEvent
+from pocketgan.training.checkpoint import checkpoints, is_good, load_newest
+from pocketgan.training.listeners import Listener, Setup, Training, listeners_of
 from pocketgan.training.loop import Milestone, train_steps
 from pocketgan.training.state import TrainState, new_state
-from pocketgan.training.trouble import ROLLBACKS, FiniteCheck, Trouble, TroubleError, after_rollbacks
-
-CHECKPOINT_SECONDS = 10.0  # at most this much training, and the step that runs then, is lost with a kill
+from pocketgan.training.trouble import ROLLBACKS, FiniteCheck, TroubleError, after_rollbacks
 
 
-@dataclass
-class Training:
-    """One training on one folder, which the caller holds alone.
+def train_to_the_end(setup: Setup, *, resumes: bool) -> Model:
+    """Train in a folder that the caller holds alone, and write the model.
 
-    `begin` puts the newest checkpoint into `state`, or starts; `run_to_the_end` trains and writes the model.
+    Parameters
+    ----------
+    setup
+        What was asked for.
+    resumes
+        Whether there is a run to go on with.
+
+    Raises
+    ------
+    UsageError
+        The run cannot go on bit for bit here, and `setup.inexact` is not set.
+    KeyboardInterrupt, Terminated
+        A signal came. A checkpoint was written first; a second signal does not wait for it.
+    TroubleError
+        The health watch saw trouble, and the policy is to stop or the rollbacks are used up.
     """
-
-    run: Path
-    recipe: Recipe  # as it is stored in the run
-    data: ImageSet
-    device: torch.device
-    display: Display
-    watch: Watch
-    good: Goodness | None
-    policy: Policy | None
-    resumes: bool  # there is a run to go on with
-    inexact: bool  # and it may go on under other versions or threads
-    board: Board | None = None
-    state: TrainState = field(init=False)
-    finite: FiniteCheck = field(init=False)
-    saved_at: float = field(init=False, default_factory=time.perf_counter)
-
-    @property
-    def events(self) -> Path:
-        """The run's log of all that is a function of recipe and seed."""
-        return self.run / "events.jsonl"
-
-    def begin(self) -> None:
-        """Start, or go on from the newest checkpoint that is whole.
-
-        Raises
-        ------
-        UsageError
-            The run cannot go on bit for bit here, and `inexact` was not asked for.
-        """
-        self.state = self._fresh(self.recipe)
-        skipped = load_newest(self.run / "checkpoints", self.state)
-        if self.resumes:
-            for line in skipped:
-                self.display.line(f"passed over: {line}")
-            changed = _changes(self.state)
-            if changed and not self.inexact:
-                raise UsageError(
-                    f"--out {self.run} cannot go on bit for bit: {'; '.join(changed)}; make them the same, or add "
-                    "--inexact to go on all the same"
-                )
-            self._cut_logs()
-            self._settle()
-            self.display.line(f"resumed at nimg {self.state.nimg}")
-            if changed:
-                append_event(self.events, {"event": "inexact", "nimg": self.state.nimg, "changed": changed})
-        if not read_events(self.events):
-            total = self.recipe.schedule.total_nimg(len(self.data))
-            start = {"event": "start", "nimg": 0, "recipe": self.recipe.name, "seed": self.recipe.seed}
-            append_event(
-                self.events, {**start, "total_nimg": total, "images": len(self.data), "data": self.data.digest}
-            )
-
-    def run_to_the_end(self) -> Model:
-        """Train, and write the model.
-
-        Raises
-        ------
-        KeyboardInterrupt, Terminated
-            A signal came. A checkpoint was written first; a second signal does not wait for it.
-        TroubleError
-            The health watch saw trouble, and the policy is to stop or the rollbacks are used up.
-        """
-        with held_back() as stop:
-            while True:
-                try:
-                    reason = self._train(stop)
-                    break
-                except TroubleError as error:
-                    self._answer(error)
-            append_event(self.events, {"event": "finish", "nimg": self.state.nimg, "reason": reason})
-            model = self._snapshot()
-            save_state_dict(model.generator, self.run / "G.pkl")
-            save_state_dict(self.state.discriminator, self.run / "D.pkl")
-            model.save(self.run / "model")  # last: it marks the run as complete
-        stop.obey()
-        return model
-
-    def _train(self, stop: Stop) -> str:
-        """Train to the end of the budget or of the guide's demands; which of them it was."""
-        total = self.recipe.schedule.total_nimg(len(self.data))
-        epochs = (total - self.recipe.schedule.batch_size) // len(self.data) + 1
-        model = self._snapshot()
-        self.finite = FiniteCheck(self.state)
-        crowding = Crowding(torch.get_num_threads() if self.device.type == "cpu" else 1)
-
-        def after_step(state: TrainState, losses: list[float]) -> bool:
-            return stop.came is not None or self._save_is_due()
-
-        recipe = after_rollbacks(self.recipe, self._rollbacks())
-        steps = train_steps(self.state, self.data, recipe, after_step, clusters_of=self.recipe, finite=self.finite)
-        with self.display.bar(f"training {self.recipe.name}", total) as bar:
-            for milestone, spent in timed(steps):
-                self.state.seconds += spent
-                self._show(milestone, epochs, bar)
-                if (note := crowding.note()) is not None:
-                    self.display.line(note)
-                if milestone.epoch_ended:
-                    self._end_epoch(milestone, model)
-                if self.watch.due(self.state):
-                    self._look()
-                if milestone.epoch_ended and self._is_good(model):
-                    self.display.line(f"stopped: the guide is satisfied at epoch {milestone.epoch}")
-                    return "until good"
-                if not milestone.finished and (stop.came is not None or self._save_is_due()):
-                    self._save()
-                    if stop.came is not None:
-                        self.display.line(f"stopped and saved at nimg {self.state.nimg}")
-                        stop.obey()
-        if self.good is not None:
-            self.display.line("the budget ended before the guide was satisfied")
-        return "budget"
-
-    def _show(self, milestone: Milestone, epochs: int, bar: Bar) -> None:
-        speed = milestone.nimg / self.state.seconds
-        losses = f"D {milestone.loss_d:.3f}  G {milestone.loss_g:.3f}"
-        if milestone.r1 is not None:
-            losses += f"  R1 {milestone.r1:.3g}"
-        bar.update(milestone.nimg, f"epoch {milestone.epoch}/{epochs}  {speed:,.0f} images/s  {losses}")
-        if milestone.epoch_ended:
-            self.display.line(f"epoch {milestone.epoch}/{epochs}  {losses}  {speed:,.0f} images/s")
-
-    def _end_epoch(self, milestone: Milestone, model: Model) -> None:
-        self.finite.everything()
-        log_epoch(self.run, milestone, self.state.seconds, milestone.nimg / self.state.seconds, self.board)
-        if wants_samples(milestone, self.recipe):
-            draw_samples(self.run, model, self.state, milestone, self.display, self.board)
-
-    def _is_good(self, model: Model) -> bool:
-        return self.good is not None and self.good.reached(samples_of(model, self.state, GUIDED_SAMPLES).images)
-
-    def _save_is_due(self) -> bool:
-        return time.perf_counter() - self.saved_at >= CHECKPOINT_SECONDS
-
-    def _save(self) -> None:
-        self.finite.everything()
-        save_checkpoint(self.run / "checkpoints", self.state)
-        self.saved_at = time.perf_counter()
-
-    def _fresh(self, recipe: Recipe) -> TrainState:
-        return new_state(recipe, self.data.shape, len(self.data.class_names), self.device)
-
-    def _cut_logs(self) -> None:
-        for name in ("events.jsonl", "timings.jsonl"):
-            cut_events(self.run / name, self.state.nimg)
-
-    def _settle(self) -> None:
-        """After a rollback to the very start, the rollback's seed gives the first weights too."""
-        if self.state.nimg == 0 and self._rollbacks():
-            self.state = self._fresh(after_rollbacks(self.recipe, self._rollbacks()))
-
-    def _warned(self) -> set[str]:
-        return {event["kind"] for event in read_events(self.events) if event.get("event") == "warning"}
-
-    def _rollbacks(self) -> int:
-        return sum(event.get("event") == "rollback" for event in read_events(self.events))
-
-    def _look(self) -> None:
-        """Let the watch look. A warning is given once for each kind of trouble."""
-        for trouble in self.watch.look(self.state):
-            if (self.policy or "warn") != "warn":
-                self._save()  # so that the same command can go on with --on-trouble warn
-                raise TroubleError(trouble)
-            if trouble.kind not in self._warned():
-                self.display.line(f"warning: {trouble}")
-                append_event(self.events, _event("warning", trouble))
-
-    def _answer(self, error: TroubleError) -> None:
-        """Roll back, or stop by raising again."""
-        if self.policy != "rollback":
-            append_event(self.events, _event("trouble", error.trouble))
-            raise error
-        if self._rollbacks() >= ROLLBACKS:
-            append_event(self.events, _event("trouble", error.trouble))
-            raise TroubleError(error.trouble, f"after {ROLLBACKS} rollbacks, ")
-        folder = self.run / "checkpoints"
-        for path in reversed(checkpoints(folder)):
-            if is_good(path):
-                break
-            shutil.rmtree(path)
-        self.state = self._fresh(self.recipe)
-        load_newest(folder, self.state)
-        self._cut_logs()
-        number = self._rollbacks() + 1
-        append_event(
-            self.events, {**_event("rollback", error.trouble), "nimg": self.state.nimg, "from_nimg": error.trouble.nimg}
+    run = setup.run
+    state = _resumed(setup) if resumes else _fresh(setup, setup.recipe)
+    if run.start() is None:
+        start = StartEvent(
+            nimg=0,
+            recipe=setup.recipe.name,
+            seed=setup.recipe.seed,
+            total_nimg=setup.total,
+            images=len(setup.data),
+            data=setup.data.digest,
         )
-        self._settle()
-        self.display.line(f"{error}; rollback {number} of at most {ROLLBACKS}, to nimg {self.state.nimg}")
+        run.add_event(start)
+    listeners = listeners_of(setup)
+    with held_back() as stop:
+        training = Training(setup, state, _model_of(setup, state), FiniteCheck(state))
+        reason = None
+        try:
+            while reason is None:
+                try:
+                    reason = _train(training, listeners, stop)
+                except TroubleError as error:
+                    state = _rolled_back(setup, error)
+                    training = Training(setup, state, _model_of(setup, state), FiniteCheck(state))
+        finally:
+            for listener in listeners:
+                listener.on_end(training, reason)
+        run.add_event(FinishEvent(nimg=state.nimg, reason=reason))
+        model = _model_of(setup, state)
+        save_state_dict(model.generator, run.generator_weights)
+        save_state_dict(state.discriminator, run.discriminator_weights)
+        model.save(run.model)  # last: only then is the run complete
+    stop.obey()
+    return model
 
-    def _snapshot(self) -> Model:
-        """The state as a model; its networks are the state's own, not copies."""
-        state = self.state
-        facts = {
-            "command": rebuild_command(self.recipe),
-            "nimg": state.nimg,
-            "weights": "ema" if state.ema is not None else "live",
-            "parameters": {
-                "generator": parameter_count(state.generator),
-                "discriminator": parameter_count(state.discriminator),
-            },
-            "data": data_facts(self.data),
-            "took_part": _took_part(self.recipe),
-            "made_with": made_with(state.device),
-        }
-        return Model(state.sampler, state.discriminator, self.recipe, self.data.shape, self.data.class_names, facts)
+
+def _train(training: Training, listeners: list[Listener], stop: Stop) -> str:
+    """Train to the end of the budget, or to where a listener has a reason to end; the reason."""
+    setup, state = training.setup, training.state
+
+    def after_step(_: TrainState, losses: list[float]) -> bool:
+        return stop.came is not None or any(listener.wants_milestone(training) for listener in listeners)
+
+    for listener in listeners:
+        listener.on_start(training)
+    recipe = after_rollbacks(setup.recipe, _rollbacks(setup))
+    steps = train_steps(state, setup.data, recipe, after_step, clusters_of=setup.recipe, finite=training.finite)
+    for milestone, seconds in _timed(steps):
+        state.seconds += seconds
+        training.stopping = stop.came is not None
+        for listener in listeners:
+            if (reason := listener.on_milestone(training, milestone)) is not None:
+                return reason
+        if training.stopping and not milestone.finished:
+            setup.display.line(f"stopped and saved at nimg {state.nimg}")
+            stop.obey()
+    return "budget"
 
 
-def _took_part(recipe: Recipe) -> list[str]:
+def _timed(milestones: Iterator[Milestone]) -> Iterator[tuple[Milestone, float]]:
+    """Each milestone with the seconds of training that led to it; what the caller does between is not counted."""
+    while True:
+        began = time.perf_counter()
+        milestone = next(milestones, None)
+        if milestone is None:
+            return
+        yield milestone, time.perf_counter() - began
+
+
+def _fresh(setup: Setup, recipe: Recipe) -> TrainState:
+    return new_state(recipe, setup.data.shape, len(setup.data.class_names), setup.device)
+
+
+def _settled(setup: Setup, state: TrainState) -> TrainState:
+    """The state, or after a rollback to the very start one whose first weights have the rollback's seed too."""
+    rollbacks = _rollbacks(setup)
+    return _fresh(setup, after_rollbacks(setup.recipe, rollbacks)) if state.nimg == 0 and rollbacks else state
+
+
+def _resumed(setup: Setup) -> TrainState:
+    """The state of the newest checkpoint that is whole, and the logs cut back to it."""
+    run, state = setup.run, _fresh(setup, setup.recipe)
+    for line in load_newest(run.checkpoints, state):
+        setup.display.line(f"passed over: {line}")
+    changed = _changes(state)
+    if changed and not setup.inexact:
+        raise UsageError(
+            f"--out {run} cannot go on bit for bit: {'; '.join(changed)}; make them the same, or add "
+            "--inexact to go on all the same"
+        )
+    run.cut_logs(state.nimg)
+    state = _settled(setup, state)
+    setup.display.line(f"resumed at nimg {state.nimg}")
+    if changed:
+        run.add_event(InexactEvent(nimg=state.nimg, changed=changed))
+    return state
+
+
+def _rollbacks(setup: Setup) -> int:
+    return sum(isinstance(event, RollbackEvent) for event in setup.run.events())
+
+
+def _rolled_back(setup: Setup, error: TroubleError) -> TrainState:
+    """The state of the last good checkpoint; or the same error again, where the training is to stop.
+
+    Raises
+    ------
+    TroubleError
+        The policy is to stop, or the rollbacks are used up.
+    """
+    run = setup.run
+    if setup.policy != "rollback":
+        run.add_event(error.trouble.as_event("trouble"))
+        raise error
+    number = _rollbacks(setup) + 1
+    if number > ROLLBACKS:
+        run.add_event(error.trouble.as_event("trouble"))
+        raise TroubleError(error.trouble, f"after {ROLLBACKS} rollbacks, ")
+    for path in reversed(checkpoints(run.checkpoints)):
+        if is_good(path):
+            break
+        shutil.rmtree(path)
+    state = _fresh(setup, setup.recipe)
+    load_newest(run.checkpoints, state)
+    run.cut_logs(state.nimg)
+    trouble = error.trouble
+    run.add_event(RollbackEvent(nimg=state.nimg, kind=trouble.kind, words=trouble.words, from_nimg=trouble.nimg))
+    state = _settled(setup, state)
+    setup.display.line(f"{error}; rollback {number} of at most {ROLLBACKS}, to nimg {state.nimg}")
+    return state
+
+
+def _model_of(setup: Setup, state: TrainState) -> Model:
+    """The state as a model; its networks are the state's own, not copies."""
+    facts = PairFacts(
+        command=rebuild_command(setup.recipe),
+        nimg=state.nimg,
+        weights="ema" if state.ema is not None else "live",
+        parameters={
+            "generator": parameter_count(state.generator),
+            "discriminator": parameter_count(state.discriminator),
+        },
+        data=data_facts(setup.data),
+        took_part=_took_part(setup.recipe),
+        made_with=made_with(state.device),
+    )
+    data = setup.data
+    return Model(state.sampler, state.discriminator, setup.recipe, data.shape, data.class_names, facts)
+
+
+def _took_part(recipe: Recipe) -> tuple[str, ...]:
     """Digests of the classifiers that selected; a judge among them must not score the model."""
-    return [weights_digest(Classifier.load(recipe.schedule.guide).network)] if recipe.schedule.until_good else []
+    return (weights_digest(Classifier.load(recipe.schedule.guide).network),) if recipe.schedule.until_good else ()
 
 
 def _changes(state: TrainState) -> list[str]:
@@ -255,7 +201,3 @@ def _changes(state: TrainState) -> list[str]:
     return [
         f"{name} was {then}, is {here.get(name)}" for name, then in state.made_with.items() if here.get(name) != then
     ]
-
-
-def _event(name: str, trouble: Trouble) -> dict[str, str | int]:
-    return {"event": name, "nimg": trouble.nimg, "kind": trouble.kind, "words": trouble.words}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.rng import derive
 from pocketgan.recipes import Recipe
+from pocketgan.runs.facts import TroubleEvent
 from pocketgan.training.state import TrainState
 
 ROLLBACKS = 3  # at most
@@ -44,6 +45,10 @@ class Trouble(NamedTuple):
     kind: str  # a key of `REMEDIES`
     nimg: int  # where the training stood
     words: str
+
+    def as_event(self, event: Literal["warning", "trouble"]) -> TroubleEvent:
+        """As it is logged."""
+        return TroubleEvent(event=event, nimg=self.nimg, kind=self.kind, words=self.words)
 
     def __str__(self) -> str:
         return f"at nimg {self.nimg} {self.words}; {REMEDIES[self.kind]}"

@@ -23,6 +23,8 @@ from pocketgan.models.saved import data_facts, holds, made_with
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import channels_last, parameter_count
 from pocketgan.recipes import ClassifierRecipe, classifier_recipe
+from pocketgan.runs.facts import ClassifierEpoch, ClassifierFacts, Rate
+from pocketgan.runs.folder import MODEL
 from pocketgan.training.classifiers import train_classifier_steps
 
 HELD_OUT = 1 / 6  # share kept from a classifier's training where the images come without a test split
@@ -101,19 +103,19 @@ def train_classifier(
             figures = f"loss {step.loss:.4f}  accuracy {step.accuracy:.2%}"
             bar.update(step.nimg, f"epoch {step.epoch}/{wanted.epochs}  {figures}")
             if step.epoch_ended:
-                epochs.append({"epoch": step.epoch, "loss": step.loss, "accuracy": step.accuracy})
+                epochs.append(ClassifierEpoch(epoch=step.epoch, loss=step.loss, accuracy=step.accuracy))
                 display.line(f"epoch {step.epoch}/{wanted.epochs}  {figures}")
-    facts = {
-        "parameters": parameter_count(network),
-        "data": data_facts(learning),
-        "made_with": made_with(place),
-        "epochs": epochs,
-        "train_seconds": round(time.perf_counter() - began, 3),
-    }
+    facts = ClassifierFacts(
+        parameters=parameter_count(network),
+        data=data_facts(learning),
+        made_with=made_with(place),
+        epochs=epochs,
+        train_seconds=round(time.perf_counter() - began, 3),
+    )
     classifier = Classifier(network, wanted, learning.shape, learning.class_names, facts)
     assert test.labels is not None, "learning_and_test_sets gives labels"
     rate = error_rate(classifier.label(test.images), test.labels)
-    facts["test"] = {"name": test.name, **rate.as_dict()}
+    classifier.facts = facts.model_copy(update={"test": Rate(name=test.name, **rate.as_dict())})
     display.line(f"test: {rate}")
     classifier.save(folder)
     return classifier
@@ -186,6 +188,6 @@ def label_images(
 def _chosen(images: ImageSet | str | Path, split: str, count: int, seed: int, device: str) -> ImageSet:
     if isinstance(images, ImageSet):
         return images
-    if holds(images, "model"):
+    if holds(images, MODEL):
         return Model.load(images, device).sample(count, seed=seed)
     return load_images(images, split)

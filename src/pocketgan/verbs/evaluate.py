@@ -18,6 +18,7 @@ from pocketgan.models.judge import Judge, judge_for
 from pocketgan.models.model import Model
 from pocketgan.models.saved import holds
 from pocketgan.report.scorecard import write_scorecard_page
+from pocketgan.runs.folder import MODEL
 from pocketgan.scorecard.card import CARD, Scorecard, TstrFacts, floor_of, make_card
 from pocketgan.scorecard.measure import STAGES
 from pocketgan.scorecard.pictures import write_pictures
@@ -77,7 +78,7 @@ def evaluate(
         refuse_existing(Path(out))
     display, place = Display(quiet), find_device(device)
     if isinstance(subject, str | Path):
-        subject = Model.load(subject, device) if holds(subject, "model") else load_images(subject)
+        subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject)
     if tstr and (subject.conditional if isinstance(subject, Model) else subject.labels is not None) is False:
         raise UsageError("--tstr: there are no labels for a classifier to learn from; leave it out")
     if isinstance(judge, str | Path):
@@ -138,8 +139,8 @@ def _origin(subject: Model | ImageSet, split: str, trained_on: str | None) -> _O
             source=recipe.data.source,
             split=recipe.data.split,
             balanced=subject.conditional,
-            made_by={"recipe": recipe.name, "seed": recipe.seed, "nimg": facts.get("nimg")},
-            took_part=tuple(facts.get("took_part", ())),
+            made_by={"recipe": recipe.name, "seed": recipe.seed, "nimg": facts.nimg},
+            took_part=facts.took_part,
         )
     if trained_on is None:
         trained_on = "fit" if split == "val" else "train"

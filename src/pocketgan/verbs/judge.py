@@ -8,6 +8,7 @@ from typing import Any
 from pocketgan.data.load import own_test_images
 from pocketgan.metrics.labels import error_rate
 from pocketgan.models.judge import JUDGE, Judge
+from pocketgan.runs.facts import Rate
 from pocketgan.verbs.classify import train_classifier
 
 
@@ -39,7 +40,7 @@ def train_judge(*, out: str | Path, device: str = "auto", quiet: bool = False, *
     test = own_test_images(classifier.recipe.source) if classifier.recipe.split == "fit" else None
     if test is not None and test.labels is not None:
         rate = error_rate(classifier.label(test.images), test.labels)
-        classifier.facts["val"] = classifier.facts["test"]
-        classifier.facts["test"] = {"name": test.name, **rate.as_dict()}
+        counted = {"val": classifier.facts.test, "test": Rate(name=test.name, **rate.as_dict())}
+        classifier.facts = classifier.facts.model_copy(update=counted)
         classifier.save(Path(out))
     return Judge(classifier)

@@ -11,7 +11,7 @@ import torch
 
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.files import alone_in, read_json, refuse_existing, whole_folder, write_bytes, write_json
+from pocketgan.core.files import refuse_existing, whole_folder, write_bytes
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import FakesWriter
@@ -25,27 +25,19 @@ from pocketgan.networks.architectures import empty_generator, settled
 from pocketgan.networks.classifiers import SMALLEST_SIDE
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.report import write_report
+from pocketgan.runs.facts import Scores
+from pocketgan.runs.folder import CLASSIFIER, RunFolder
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.verbs.classify import learning_and_test_sets, train_classifier
 from pocketgan.verbs.evaluate import evaluate
 from pocketgan.verbs.generate import labelled
-from pocketgan.verbs.score import FORMAT_VERSION, score_run, summary_of
+from pocketgan.verbs.score import score_run, summary_of
 from pocketgan.verbs.train import train
 
 FAKES = 100  # the classic assignment's fake data set
-CLASSIFIER = "cnn"  # recipe of C where none is asked for
+C_RECIPE = "cnn"  # recipe of C where none is asked for
 SECOND_CLASSIFIER = {"cnn": "cnn-dense"}  # labels fakes that nothing else can; another network than C
 
-OUTPUTS: dict[str, tuple[str, ...]] = {
-    "train": (
-        *("recipe.toml", "events.jsonl", "timings.jsonl", "samples", "checkpoints", "tensorboard"),
-        *("model", "steering.html", "G.pkl", "D.pkl"),
-    ),
-    "generate": ("fakes", "grid.png", "guide"),
-    "classify": ("classifier", "C.pkl"),
-    "score": ("scores.json", "summary.json", "scorecard"),
-    "report": ("report.html",),
-}
 OUTDATES = {  # whose results are no longer true when a step is made again
     "train": ("generate", "classify", "score", "report"),
     "generate": ("score", "report"),
@@ -97,12 +89,12 @@ def run(
         An option is wrong, or a skipped step's results are needed and missing.
     """
     for step in (*skip, *redo):
-        if step not in OUTPUTS:
-            raise UsageError(f"step '{step}' is unknown{nearest(step, OUTPUTS)}")
+        if step not in OUTDATES:
+            raise UsageError(f"step '{step}' is unknown{nearest(step, OUTDATES)}")
     if both := set(skip) & set(redo):
         raise UsageError(f"step '{min(both)}' is both in --skip and in --redo; give it once")
-    folder, display = Path(out), Display(quiet)
-    wanted = Model.load(folder).recipe if "train" in skip else gan_recipe(recipe, options)
+    folder, display = RunFolder(out), Display(quiet)
+    wanted = Model.load(folder.path).recipe if "train" in skip else gan_recipe(recipe, options)
     old = {outdated for step in redo for outdated in (step, *OUTDATES[step])}
     learner = _check(folder, wanted, classifier, skip, old, device)
     if "train" in redo:
@@ -111,7 +103,7 @@ def run(
         display.line(f"[1/5] training {wanted.name}")
         train(
             wanted,
-            out=folder,
+            out=folder.path,
             device=device,
             tensorboard=tensorboard,
             quiet=quiet,
@@ -119,8 +111,8 @@ def run(
             inexact=inexact,
         )
     _forget(folder, old - {"train"})
-    model = Model.load(folder, device)
-    if "generate" not in skip and not (folder / "fakes").exists():
+    model = Model.load(folder.path, device)
+    if "generate" not in skip and not folder.fakes.exists():
         display.line(f"[2/5] generating {FAKES} fakes with their latents")
         _generate(folder, model, _reader(folder, model, learner, display))
     if not model.class_names:
@@ -129,23 +121,23 @@ def run(
         display.line(f"[3/5] classifier C: {_recipe_of(learner).name}")
         _classify(folder, learner, device, quiet)
     if "score" not in skip:
-        scores = {}
+        scores = Scores()
         if model.class_names:
             display.line("[4/5] counting S0 and S1")
-            c = Classifier.load(folder, device)
+            c = Classifier.load(folder.path, device)
             scores = score_run(folder, model, c, _reader(folder, model, c, display), display)
         card = _card(folder, model, display)
-        write_json(folder / "scores.json", {"format_version": FORMAT_VERSION, **scores})
-        write_json(folder / "summary.json", summary_of(folder, model, scores, card))
+        folder.write_scores(scores)
+        folder.write_summary(summary_of(folder, model, scores, card))
     if "report" not in skip:
         display.line("[5/5] writing the report")
-        write_report(folder)
-    summary: dict[str, Any] = read_json(folder / "summary.json") if (folder / "summary.json").exists() else {}
-    return summary
+        write_report(folder.path)
+    summary = folder.summary()
+    return {} if summary is None else summary.as_json()
 
 
 def _check(
-    folder: Path, wanted: Recipe, classifier: str | None, skip: Collection[str], old: Collection[str], device: str
+    folder: RunFolder, wanted: Recipe, classifier: str | None, skip: Collection[str], old: Collection[str], device: str
 ) -> Classifier | ClassifierRecipe:
     """Refuse what cannot end well before anything is trained or thrown away; the classifier C or its recipe."""
     data = learning_images(wanted.data.source, wanted.data.split)
@@ -155,15 +147,17 @@ def _check(
         Classifier.load(wanted.schedule.guide)
     if "train" in old:
         _refuse_strange(folder)
-    learner = _learner(classifier or CLASSIFIER, wanted, data)
+    learner = _learner(classifier or C_RECIPE, wanted, data)
     if data.labels is None:
         return learner
-    kept = {step for step, names in OUTPUTS.items() if step not in old and (folder / names[0]).exists()}
+    kept = {step for step in OUTDATES if step not in old and folder.made_by(step)[0].exists()}
     for step in ("generate", "classify"):
         if step in skip and "score" not in skip and step not in kept:
-            raise UsageError(f"--skip {step}: {folder} holds no {OUTPUTS[step][0]} to score; skip score too")
+            raise UsageError(
+                f"--skip {step}: {folder} holds no {folder.made_by(step)[0].name} to score; skip score too"
+            )
     if "classify" in kept:
-        held = Classifier.load(folder)
+        held = Classifier.load(folder.path)
         if classifier is None:
             learner = held
         elif not (held.recipe == learner or (isinstance(learner, Classifier) and _same(held, learner))):
@@ -177,18 +171,18 @@ def _check(
         if (learner.shape, learner.class_names) != (data.shape, data.class_names):
             raise UsageError(f"--classifier {classifier} reads other images or classes than {data.name} has")
         if not empty_generator(wanted, data.shape, len(data.class_names)).conditional:
-            own = Classifier.load(folder / "guide") if holds(folder / "guide", "classifier") else None
+            own = Classifier.load(folder.guide) if holds(folder.guide, CLASSIFIER) else None
             _refuse_same(learner, guide_for(data.shape, data.class_names) or own)
     return learner
 
 
-def _refuse_strange(folder: Path) -> None:
+def _refuse_strange(folder: RunFolder) -> None:
     """Refuse to make a training again where other things than a run's lie, or lie beside it."""
-    if not (folder / "recipe.toml").is_file():
-        refuse_existing(folder)
+    if not folder.is_begun:
+        refuse_existing(folder.path)
         return
-    known = {name for names in OUTPUTS.values() for name in names}
-    strange = sorted(path.name for path in folder.iterdir() if path.name not in known and path.name[0] != ".")
+    known = {path for step in OUTDATES for path in folder.made_by(step)}
+    strange = sorted(path.name for path in folder.path.iterdir() if path not in known and path.name[0] != ".")
     if strange:
         raise UsageError(
             f"--redo train empties {folder}, which also holds {strange[0]}; move it, or choose another --out"
@@ -197,7 +191,7 @@ def _refuse_strange(folder: Path) -> None:
 
 def _learner(name_or_folder: str, wanted: Recipe, data: ImageSet) -> Classifier | ClassifierRecipe:
     """C, or the recipe for it, which is never that of the guide that labels the fakes."""
-    if name_or_folder not in CLASSIFIER_PRESETS and holds(name_or_folder, "classifier"):
+    if name_or_folder not in CLASSIFIER_PRESETS and holds(name_or_folder, CLASSIFIER):
         return Classifier.load(name_or_folder)
     same_data = {"source": wanted.data.source, "split": wanted.data.split, "seed": wanted.seed}
     recipe = classifier_recipe(name_or_folder, same_data)
@@ -226,46 +220,46 @@ def _refuse_same(c: Classifier, reader: Classifier | None) -> None:
         )
 
 
-def _forget(folder: Path, steps: Collection[str]) -> None:
-    if not steps or not folder.is_dir():
+def _forget(folder: RunFolder, steps: Collection[str]) -> None:
+    if not steps or not folder.path.is_dir():
         return
-    with alone_in(folder):
-        for path in (folder / name for step in steps for name in OUTPUTS[step]):
+    with folder.alone():
+        for path in (path for step in steps for path in folder.made_by(step)):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
 
 
-def _card(folder: Path, model: Model, display: Display) -> Scorecard | None:
+def _card(folder: RunFolder, model: Model, display: Display) -> Scorecard | None:
     """The scorecard, in a folder of its own; None where these images cannot have one."""
-    if (folder / "scorecard").exists():  # a person's labels change nothing in it
-        return read_card(folder / "scorecard" / CARD)
+    if folder.scorecard.exists():  # a person's labels change nothing in it
+        return read_card(folder.scorecard / CARD)
     try:
-        return evaluate(model, seed=model.recipe.seed, out=folder / "scorecard", quiet=display.quiet)
+        return evaluate(model, seed=model.recipe.seed, out=folder.scorecard, quiet=display.quiet)
     except UsageError as error:  # images that no judge knows, or too few of them
         display.line(f"no scorecard: {error}")
         return None
 
 
-def _classify(folder: Path, learner: Classifier | ClassifierRecipe, device: str, quiet: bool) -> None:
+def _classify(folder: RunFolder, learner: Classifier | ClassifierRecipe, device: str, quiet: bool) -> None:
     """Make sure that the run has its C, as a folder and as a plain state dict."""
-    if not (folder / "classifier").exists():
+    if not folder.classifier.exists():
         if isinstance(learner, Classifier):
-            learner.save(folder / "classifier")
+            learner.save(folder.classifier)
         else:
-            train_classifier(learner, out=folder / "classifier", device=device, quiet=quiet)
-    if not (folder / "C.pkl").exists():
-        save_state_dict(Classifier.load(folder).network, folder / "C.pkl")
+            train_classifier(learner, out=folder.classifier, device=device, quiet=quiet)
+    if not folder.classifier_weights.exists():
+        save_state_dict(Classifier.load(folder.path).network, folder.classifier_weights)
 
 
-def _reader(folder: Path, model: Model, c: Classifier | ClassifierRecipe, display: Display) -> Classifier | None:
+def _reader(folder: RunFolder, model: Model, c: Classifier | ClassifierRecipe, display: Display) -> Classifier | None:
     """Who labels the fakes of an unconditional model: the shipped guide, or a second classifier trained for it."""
     if model.conditional or not model.class_names:
         return None
     reader = guide_for(model.shape, model.class_names, str(model.device))
     if reader is None:
-        if not (folder / "guide").exists():
+        if not folder.guide.exists():
             data = model.recipe.data
             second = SECOND_CLASSIFIER.get(_recipe_of(c).architecture, "cnn")
             if min(model.shape[1:]) < SMALLEST_SIDE.get(second, 0):
@@ -273,23 +267,21 @@ def _reader(folder: Path, model: Model, c: Classifier | ClassifierRecipe, displa
             display.line(f"training a second classifier ({second}), which labels the fakes")
             options = {"source": data.source, "split": data.split, "seed": model.recipe.seed + 1}
             place = str(model.device)
-            train_classifier(
-                classifier_recipe(second, options), out=folder / "guide", device=place, quiet=display.quiet
-            )
-        reader = Classifier.load(folder / "guide", str(model.device))
+            train_classifier(classifier_recipe(second, options), out=folder.guide, device=place, quiet=display.quiet)
+        reader = Classifier.load(folder.guide, str(model.device))
     if isinstance(c, Classifier):
         _refuse_same(c, reader)
     return reader
 
 
-def _generate(folder: Path, model: Model, reader: Classifier | None) -> None:
+def _generate(folder: RunFolder, model: Model, reader: Classifier | None) -> None:
     parts = list(labelled(model.stream(FAKES, seed=model.recipe.seed), model, reader))
     images = torch.cat([part.images for part in parts])
     labels = [part.labels for part in parts if part.labels is not None]
     if labels and not model.conditional:
         images = images[torch.cat(labels).argsort(stable=True)]  # class by class, where classes do not take turns
-    write_bytes(folder / "grid.png", to_png(grid(images, columns=10), scale=2))
-    with whole_folder(folder / "fakes") as beside:  # the last, because it tells that the step is done
+    write_bytes(folder.grid, to_png(grid(images, columns=10), scale=2))
+    with whole_folder(folder.fakes) as beside:  # the last, because it tells that the step is done
         writer = FakesWriter(beside, model.recipe.model.latent_dim, FAKES)
         for part in parts:
             writer.add(part)
