@@ -77,9 +77,9 @@ def test_signals_save_and_end_with_their_codes(folder: Path) -> None:
 @pytest.mark.catches("signal not saved", "signal waits for a milestone")
 def test_a_signal_is_answered_at_the_next_step(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not at the next milestone of the loop, which a slow recipe reaches late."""
-    steps, plain = [], training.FiniteCheck.read
+    steps, plain = [], listeners.FiniteCheck.read
 
-    def at_third_step(self: training.FiniteCheck, losses: torch.Tensor) -> list[float]:
+    def at_third_step(self: listeners.FiniteCheck, losses: torch.Tensor) -> list[float]:
         steps.append(1)
         if len(steps) == 3:
             signal.raise_signal(signal.SIGTERM)

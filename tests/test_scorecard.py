@@ -206,7 +206,7 @@ def test_the_shipped_judge_is_what_it_says() -> None:
     assert test.labels is not None
     rows = torch.arange(0, 10_000, 5)
     wrong = int((judge.read(test.images[rows]).labels != test.labels[rows]).sum())
-    assert wrong <= kept["errors"] <= 50
+    assert wrong <= kept.errors <= 50
 
 
 def test_the_judge_neither_guides_nor_classifies(tmp_path: Path) -> None:

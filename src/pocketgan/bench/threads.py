@@ -107,7 +107,7 @@ def own_speed(recipe: str, seconds: float) -> float:
 
 def write_threads(rows: list[Waiting], out: Path) -> Path:
     """The table as Markdown."""
-    facts = made_with(CPU)
+    machine = made_with(CPU)
     rounds = len(rows[0].quiet)
     lines = [
         "# Threads",
@@ -117,7 +117,7 @@ def write_threads(rows: list[Waiting], out: Path) -> Path:
         f"with the least and the most; {rounds} rounds in one run, all settings in turn. A share is the median of the",
         f"rounds' ratios to `{NONE}`.",
         "",
-        f"`pocketgan bench threads`: torch {facts['torch']}, {facts['machine']}, {os.cpu_count()} cores.",
+        f"`pocketgan bench threads`: torch {machine.torch}, {machine.machine}, {os.cpu_count()} cores.",
         "",
         "| recipe | setting | quiet | of none | busy | of none |",
         "|---|---|---:|---:|---:|---:|",

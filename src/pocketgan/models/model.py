@@ -24,7 +24,7 @@ from pocketgan.networks.drawing import draw
 from pocketgan.recipes import Recipe
 from pocketgan.recipes.code import Factory, find_beside, remember_classes, trust_here
 from pocketgan.runs.facts import PairFacts, PairFile
-from pocketgan.runs.folder import MODEL
+from pocketgan.runs.folder import MODEL, MODEL_FILE
 from pocketgan.steer.steering import Steering
 from pocketgan.steer.wish import Wish
 
@@ -285,7 +285,7 @@ class Model:
         count = len(about.class_names)
         recipe, shape = about.recipe, about.shape
         if recipe.model.networks is not None:
-            find_beside(folder / "model.json", recipe.model.networks)
+            find_beside(folder / MODEL_FILE, recipe.model.networks)
             if classes is not None:
                 remember_classes(*classes, recipe.model.networks)
             if trust_code:
