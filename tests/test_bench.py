@@ -36,9 +36,10 @@ def scored(small_run: Path, tmp_path: Path) -> Path:
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     share = {"errors": 2, "count": 100, "error": 0.02, "low": 0.0055, "high": 0.07, "labels_from": "asked"}
-    (run / "scores.json").write_text(json.dumps({"s1": share, "s1_10k": share, "label_counts": [10] * 9 + [8]}))
+    scores = {"format_version": 1, "s1": share, "s1_10k": share, "label_counts": [10] * 9 + [8]}
+    (run / "scores.json").write_text(json.dumps(scores))
     summary = {"recipe": "pocket", "seed": 0, "nimg": 5120, "train_seconds": 66.0, "images_per_second": 77.6}
-    (run / "summary.json").write_text(json.dumps({**summary, "threads": 2}))
+    (run / "summary.json").write_text(json.dumps({"format_version": 1, **summary, "threads": 2}))
     (run / "grid.png").write_bytes(to_png(grid(Model.load(run).sample(100).images)))
     return run
 

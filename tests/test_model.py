@@ -20,6 +20,7 @@ from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.models.saved import SHIPPED
 from pocketgan.recipes import rebuild_command
+from pocketgan.runs.facts import DataFacts, PairFacts
 from pocketgan.verbs.generate import generate
 
 
@@ -160,7 +161,7 @@ def test_an_unconditional_model_says_that_it_cannot_be_asked(mlp_model: Model) -
 def test_what_a_model_learned_from_does_not_hide_who_made_its_images(mlp_model: Model) -> None:
     origin = {"made_by": "another program", "licence": "CC0"}
     kept = (mlp_model.recipe, mlp_model.shape, mlp_model.class_names)
-    model = Model(mlp_model.generator, None, *kept, {"data": {"provenance": origin}})
+    model = Model(mlp_model.generator, None, *kept, PairFacts(data=DataFacts(provenance=origin)))
     assert model.sample(2).provenance == {"made_by": "pocketgan, recipe mlp", "licence": "CC0"}
 
 

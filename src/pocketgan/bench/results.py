@@ -164,7 +164,7 @@ def _run_rows(runs: Sequence[StoredRun]) -> list[str]:
     for run in runs:
         summary, scores = run.summary, run.scores
         letter, reported = ORIGINALS.get(summary.recipe, ("", ""))
-        shares = _share(scores.s1), _share(scores.s1_10k), summary.s1_10k_label_source
+        shares = _share(scores.s1), _share(scores.s1_10k), scores.s1_10k.labels_from if scores.s1_10k else ""
         minutes, speed = (summary.train_seconds or 0) / 60, summary.images_per_second or 0
         cost = f"{minutes:.1f}", f"{speed:,.0f}", summary.made_with.threads
         name = f"`{summary.recipe}`" + (f" ({letter})" if letter else "")
