@@ -140,15 +140,12 @@ class Progress(Listener):
         self.shown.close()
 
 
-class Neighbours(Listener):
+class OtherWork(Listener):
     """Tells where other work on the machine makes several threads slower than one."""
 
     def __init__(self, setup: Setup) -> None:
         self.display = setup.display
         self.crowding = Crowding(torch.get_num_threads() if setup.device.type == "cpu" else 1)
-
-    def on_start(self, training: Training) -> None:
-        self.crowding = Crowding(torch.get_num_threads() if training.setup.device.type == "cpu" else 1)
 
     def on_milestone(self, training: Training, milestone: Milestone) -> None:
         if (note := self.crowding.note()) is not None:
@@ -270,7 +267,7 @@ class Saver(Listener):
 
 LISTENERS: tuple[Callable[[Setup], Listener], ...] = (  # in the order in which they hear
     Progress,
-    Neighbours,
+    OtherWork,
     Numbers,
     Log,
     Pictures,
