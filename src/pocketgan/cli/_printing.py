@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pocketgan.models.summary import ModelInfo
     from pocketgan.recipes import ClassifierRecipe, Recipe
     from pocketgan.recipes.costs import RecipeRow
+    from pocketgan.runs.facts import Rate
     from pocketgan.scorecard.card import Scorecard
     from pocketgan.scorecard.comparison import Comparison
     from pocketgan.steer.search import Inversion
@@ -68,14 +69,14 @@ def paths_facts(written: list[Path], given: Given) -> list[str]:
 def training_facts(model: Model, given: Given) -> dict[str, Any]:
     """Folder, images and epochs shown, seconds of training, and the sha256 of the generator's weights."""
     from pocketgan.models.saved import weights_digest
-    from pocketgan.runs.events import read_events
+    from pocketgan.runs.folder import RunFolder
 
-    timings = read_events(Path(given["out"]) / "timings.jsonl")
+    timings = RunFolder(given["out"]).timings()
     return {
         "folder": str(given["out"]),
-        "nimg": model.facts["nimg"],
-        "epochs": round(model.facts["nimg"] / model.facts["data"]["count"], 3),
-        "seconds": timings[-1]["seconds"],
+        "nimg": model.facts.nimg,
+        "epochs": round(model.facts.nimg / model.facts.data.count, 3),
+        "seconds": timings[-1].seconds,
         "weights": weights_digest(model.generator),
     }
 
@@ -86,6 +87,7 @@ def run(result: RunResult, given: Given) -> None:
     from rich.table import Table
 
     from pocketgan.report.words import LABEL_SOURCES, duration
+    from pocketgan.runs.folder import RunFolder
 
     folder, summary = result
     table = Table(title=str(folder), title_justify="left", show_header=False, box=None, pad_edge=False)
@@ -106,8 +108,9 @@ def run(result: RunResult, given: Given) -> None:
     if summary.get("train_seconds"):
         speed = f"{summary['images_per_second']:,.0f} images/s"
         table.add_row("training", f"{duration(summary['train_seconds'])}, {speed}")
-    if (folder / "report.html").exists():
-        table.add_row("report", str(folder / "report.html"))
+    report = RunFolder(folder).report
+    if report.exists():
+        table.add_row("report", str(report))
     Console().print(table, markup=False)
 
 
@@ -116,23 +119,26 @@ def run_facts(result: RunResult, given: Given) -> dict[str, Any]:
 
 
 def classifier(trained: Classifier, given: Given) -> None:
-    print(f"{given['out']}: {_misread(trained.facts['test'])}")
+    print(f"{given['out']}: {_misread(trained.facts.test)}")
 
 
 def classifier_facts(trained: Classifier, given: Given) -> dict[str, Any]:
-    return {"epochs": trained.facts["epochs"], "test": trained.facts["test"]}
+    facts = trained.facts.as_json()
+    return {"epochs": facts["epochs"], "test": facts["test"]}
 
 
 def judge(trained: Judge, given: Given) -> None:
-    print(f"{given['out']}: judge {trained.version}, {_misread(trained.classifier.facts['test'])}")
+    print(f"{given['out']}: judge {trained.version}, {_misread(trained.classifier.facts.test)}")
 
 
 def judge_facts(trained: Judge, given: Given) -> dict[str, Any]:
-    return {"version": trained.version, "digest": trained.digest, "test": trained.classifier.facts["test"]}
+    return {"version": trained.version, "digest": trained.digest, "test": trained.classifier.facts.as_json()["test"]}
 
 
-def _misread(test: Mapping[str, Any]) -> str:
-    return f"{test['errors']} of {test['count']:,} read wrongly on {test['name']} ({test['error']:.2%})"
+def _misread(test: Rate | None) -> str:
+    if test is None:
+        return "not tested"
+    return f"{test.errors} of {test.count:,} read wrongly on {test.name} ({test.error:.2%})"
 
 
 # ---- models, images and scores -------------------------------------------------------------------------------------
@@ -276,28 +282,27 @@ def info(told: ModelInfo, given: Given) -> None:
         table.add_section()
         table.add_row("total", "", "", f"{sum(layer.parameters for layer in layers):,}")
         console.print(table)
+    from pocketgan.runs.facts import ClassifierFacts, PairFacts
+
     recipe, facts = told.model.recipe, told.model.facts
-    data, made_with = facts.get("data", {}), facts.get("made_with", {})
     print(f"recipe      {recipe.name}, seed {recipe.seed}")
-    if "command" in facts:
-        print(f"rebuild     {facts['command']}")
-    if "imported" in facts:
-        for name, digest in facts["imported"].items():
+    if isinstance(facts, PairFacts) and facts.command is not None:
+        print(f"rebuild     {facts.command}")
+    if facts.imported:
+        for name, digest in facts.imported.items():
             print(f"imported    {name} from a file with sha256 {digest[:16]}…")
-    elif "weights" in facts:
-        print(f"weights     {facts['weights']} after {facts['nimg']:,} images")
-    if "test" in facts:
-        test = facts["test"]
-        print(f"test        {test['errors']} of {test['count']:,} images of {test['name']} read wrongly")
-    if data:
-        digest = data.get("digest", "")[:16]
-        print(f"data        {data.get('name')} ({data.get('count', 0):,} images), sha256 {digest}…")
-    print("made with   " + ", ".join(f"{key} {value}" for key, value in made_with.items()))
+    elif isinstance(facts, PairFacts):
+        print(f"weights     {facts.weights} after {facts.nimg:,} images")
+    if isinstance(facts, ClassifierFacts) and facts.test is not None:
+        print(f"test        {facts.test.errors} of {facts.test.count:,} images of {facts.test.name} read wrongly")
+    if facts.data.digest:
+        print(f"data        {facts.data.name} ({facts.data.count:,} images), sha256 {facts.data.digest[:16]}…")
+    print("made with   " + ", ".join(f"{key} {value}" for key, value in facts.made_with.as_json().items()))
 
 
 def info_facts(told: ModelInfo, given: Given) -> dict[str, Any]:
     layers = {name: [layer._asdict() for layer in table] for name, table in told.layers.items()}
-    return {"recipe": told.model.recipe.model_dump(mode="json"), "layers": layers, **told.model.facts}
+    return {"recipe": told.model.recipe.model_dump(mode="json"), "layers": layers, **told.model.facts.as_json()}
 
 
 def datasets(rows: list[dict[str, Any]], given: Given) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.models.saved import holds
+from pocketgan.runs.folder import CLASSIFIER, MODEL
 
 
 class Layer(NamedTuple):
@@ -67,7 +68,7 @@ def model_info(path: str | Path) -> ModelInfo:
     UsageError
         There is neither.
     """
-    if holds(path, "classifier") and not holds(path, "model"):
+    if holds(path, CLASSIFIER) and not holds(path, MODEL):
         reader = Classifier.load(path)
         return ModelInfo(reader, {"classifier": layer_table(reader.network, torch.zeros(1, *reader.shape))})
     model = Model.load(path)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, get_args
 
 import torch
 
-from pocketgan.core.devices import find_device, multiplies_bf16
+from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, tidy
 from pocketgan.core.terminal import Display
@@ -19,13 +18,11 @@ from pocketgan.models.model import Model
 from pocketgan.networks.architectures import settled
 from pocketgan.recipes import Recipe
 from pocketgan.runs.folder import RunFolder
-from pocketgan.training.groups import groups_of
 from pocketgan.training.health import Policy
 from pocketgan.training.listeners import Setup, check_tensorboard
-from pocketgan.training.loop import train_steps
-from pocketgan.training.state import check_objective, new_state
+from pocketgan.training.speed import seconds_per_image, with_precision
+from pocketgan.training.state import check_objective
 from pocketgan.training.trainer import train_to_the_end
-from pocketgan.training.underrepresented import diagnose, diagnosis_period
 
 WARM_UP_SECONDS = 5.0  # of training, thrown away, to turn a budget in minutes into images
 
@@ -98,9 +95,9 @@ def _open_run(run: RunFolder, wanted: Recipe, data: ImageSet) -> Recipe | None:
                 raise
     stored = run.recipe()
     if wanted.schedule.minutes is not None and wanted.schedule.nimg is None:
-        wanted = _changed(wanted, "schedule", nimg=stored.schedule.nimg)  # what the same minutes became
+        wanted = wanted.changed("schedule", nimg=stored.schedule.nimg)  # what the same minutes became
     if wanted.optimizer.precision == "auto":
-        wanted = _changed(wanted, "optimizer", precision=stored.optimizer.precision)
+        wanted = wanted.changed("optimizer", precision=stored.optimizer.precision)
     if stored != wanted:
         changed = _first_difference(stored.model_dump(), wanted.model_dump())
         raise UsageError(f"--out {run} holds another run ({changed}) and is left as it is; choose another folder")
@@ -119,35 +116,17 @@ def _first_difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "same fields"
 
 
-def _changed(recipe: Recipe, section: str, **fields: Any) -> Recipe:
-    return recipe.model_copy(update={section: getattr(recipe, section).model_copy(update=fields)})
-
-
 def _decided(recipe: Recipe, data: ImageSet, device: torch.device) -> Recipe:
     """The recipe with what depends on this machine decided once: the precision, and images for a budget in minutes.
 
     Minutes become images by the speed of a short training that is thrown away.
     """
-    if recipe.optimizer.precision == "auto":
-        recipe = _changed(recipe, "optimizer", precision="bf16" if multiplies_bf16(device) else "fp32")
+    recipe = with_precision(recipe, device)
     if recipe.schedule.minutes is None or recipe.schedule.nimg is not None:
         return recipe
-    trial = _changed(recipe, "schedule", nimg=1 << 40)
-    state = new_state(trial, data.shape, len(data.class_names), device)
-    steps = train_steps(state, data, trial)
-    first = next(steps)
-    began = time.perf_counter()
-    last = first
-    while time.perf_counter() - began < WARM_UP_SECONDS:
-        last = next(steps)
-    seconds_each = (time.perf_counter() - began) / (last.nimg - first.nimg)
-    if recipe.data.underrepresented:
-        began = time.perf_counter()
-        diagnose(state, data.images, groups_of(trial, data, conditional=state.generator.conditional), trial)
-        period = diagnosis_period(len(data), recipe.schedule.batch_size)
-        seconds_each += (time.perf_counter() - began) / period
+    seconds_each = seconds_per_image(recipe, data, device, WARM_UP_SECONDS)
     nimg = max(recipe.schedule.batch_size, round(recipe.schedule.minutes * 60 / seconds_each))
-    return _changed(recipe, "schedule", nimg=nimg)
+    return recipe.changed("schedule", nimg=nimg)
 
 
 def _choosing_guide(recipe: Recipe, data: ImageSet) -> Classifier:
