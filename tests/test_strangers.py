@@ -69,7 +69,8 @@ def test_both_networks_of_a_pair_come_into_one_folder(
     """Told by content, whatever the file is called; mapped by order and shape, whatever the names."""
     for network, role, ending in zip(pair, ("generator", "discriminator"), ENDINGS, strict=False):
         path = saved(network, tmp_path / f"stranger{ending}", way)
-        assert import_file(path, recipe="mlp-bn", out=tmp_path / "model") == (tmp_path / "model", role)
+        found = import_file(path, recipe="mlp-bn", out=tmp_path / "model")
+        assert (found.folder, found.network) == (tmp_path / "model", role)
     model = Model.load(tmp_path / "model")
     assert model.discriminator is not None
     for network, found in zip(pair, (model.generator, model.discriminator), strict=True):
@@ -83,7 +84,7 @@ def test_both_networks_of_a_pair_come_into_one_folder(
 def test_a_classifier_is_told_from_the_pair_of_the_same_name(tmp_path: Path) -> None:
     network = build_classifier("mlp", (1, 28, 28), 10, 7)
     path = saved(network, tmp_path / "C.pkl", "zip")
-    assert import_file(path, recipe="mlp", out=tmp_path / "c")[1] == "classifier"
+    assert import_file(path, recipe="mlp", out=tmp_path / "c").network == "classifier"
     found = Classifier.load(tmp_path / "c").network
     assert all(
         torch.equal(a, b) for a, b in zip(network.state_dict().values(), found.state_dict().values(), strict=True)
@@ -130,7 +131,9 @@ def test_the_command_line_imports_through_a_real_child(
     with pytest.raises(SystemExit) as end:
         main(["import", str(path), "--recipe", "mlp-bn", "--out", str(tmp_path / "model"), "--json"])
     assert end.value.code == 0
-    assert json.loads(capsys.readouterr().out) == {"folder": str(tmp_path / "model"), "network": "generator"}
+    told = json.loads(capsys.readouterr().out)
+    assert (told["folder"], told["network"]) == (str(tmp_path / "model"), "generator")
+    assert told["what"] == "a file of torch.save of a state dict"
     torch.save({"net": torch.nn.functional.relu, "call": os.getpid}, path)
     with pytest.raises(SystemExit) as end:
         main(["import", str(path), "--recipe", "mlp-bn", "--out", str(tmp_path / "other")])

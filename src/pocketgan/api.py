@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pocketgan.core.errors import UsageError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pocketgan.core.machine import Machine
     from pocketgan.data.image_set import ImageSet
+    from pocketgan.importing.weights import Imported
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.judge import Judge
     from pocketgan.models.model import Model
@@ -473,37 +474,71 @@ def label_images(
     return label_all(classifier, images, out=out, split=split, count=count, seed=seed, device=device)
 
 
-def import_file(file: str | Path, *, recipe: str, out: str | Path, key: str = "") -> tuple[Path, str]:
+def import_file(
+    file: str | Path,
+    *,
+    out: str | Path,
+    recipe: str = "",
+    key: str = "",
+    networks: str | Path | None = None,
+    data: str = "",
+    pixels: Literal["signed", "unit"] | None = None,
+    activation: str | None = None,
+    conditional: Literal["one-hot", "one-hot-first"] | None = None,
+) -> Imported:
     """Convert a stranger's weights into a model folder, safely: nothing in the file is run.
+
+    What a file does not say is printed: activations, the range of pixels, how labels are joined. A hundred images are
+    drawn and read by the shipped guide, beside those of other networks that fit the same file.
 
     Parameters
     ----------
     file
         A safetensors file, or a state dict or a whole module that torch.save or pickle.dump wrote (G.pkl, D.pkl, C.pkl,
         .pt, …): told by content.
-    recipe
-        The recipe of the networks, of a pair or of a classifier; the tensors say which of them the file holds, and must
-        have its shapes in its order.
     out
         A new folder, or the one that holds the other network of the pair.
+    recipe
+        The recipe of the networks, of a pair or of a classifier; the tensors say which of them the file holds, and must
+        have its shapes in its order. A whole module that is or holds one Sequential needs none.
     key
         Which network, where the file holds several: its key in the dictionary. A refusal lists them.
+    networks
+        The Python file with the classes that the weights belong to.
+    data
+        The images that the networks were made for, as in `train`; MNIST without it, or the recipe's.
+    pixels
+        Range of the generator's images: signed, [-1, 1], as after Tanh; unit, [0, 1], as after Sigmoid.
+    activation
+        What follows the hidden layers: ReLU, LeakyReLU:0.2, ….
+    conditional
+        How the first layer takes labels: one-hot behind z, or before it.
 
     Returns
     -------
-    tuple
-        The folder, and what was found: ``generator``, ``discriminator`` or ``classifier``.
+    Imported
+        The folder, and what was found: ``generator``, ``discriminator`` or ``classifier``; what was assumed, how surely
+        the guide reads it, and warnings.
 
     Raises
     ------
     UsageError
-        The recipe is unknown, or `out` holds something else.
+        The recipe is unknown or missing, or `out` holds something else.
     PocketganError
         The file is no file of weights, or its tensors fit none of the recipe's networks.
     """
+    from pocketgan.importing.variants import Choices
     from pocketgan.importing.weights import import_weights
 
-    return import_weights(Path(file), recipe, Path(out), key)
+    return import_weights(
+        Path(file),
+        Path(out),
+        recipe=recipe,
+        key=key,
+        networks=None if networks is None else Path(networks),
+        source=data,
+        choices=Choices(activation, pixels, conditional),
+    )
 
 
 # ---- scores --------------------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ BUGS = [
         "        pass\n"),
     Bug("any call allowed", READER, "    if function.text not in CALLS:\n", "    if False:\n"),
     Bug("bounds not compared", READER, "    if 0 not in size and last >= storage.numel:\n", "    if False:\n"),
+    Bug("labels not moved", "importing/weights.py", "if number == 0 and rolled else its", "if False else its"),
     Bug("shapes not compared", "importing/weights.py", "if value.shape != its.shape or not its.is_floating_point():",
         "if False:"),
     Bug("header believed", "data/idx.py", "if size is None and expected > MOST_INFLATED * path.stat().st_size:", "if False:"),

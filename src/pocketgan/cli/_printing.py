@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pocketgan.api import RunResult
     from pocketgan.core.machine import Machine
+    from pocketgan.importing.weights import Imported
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.judge import Judge
     from pocketgan.models.model import Model
@@ -148,14 +149,22 @@ def labels_facts(rows: list[Labelled], given: Given) -> list[dict[str, Any]]:
     return [{name: value for name, value in row._asdict().items() if value is not None} for row in rows]
 
 
-def imported(found: tuple[Path, str], given: Given) -> None:
-    folder, role = found
-    print(f"{folder}: {role} of {given['recipe']}")
+def imported(found: Imported, given: Given) -> None:
+    print(f"{found.folder}: {found.network} of {found.what}")
+    for line in found.assumed:
+        print(f"  assumed: {line}")
+    for reading in found.readings:
+        right = "" if reading.right is None else f", {reading.right:.0%} read as the class that was asked for"
+        print(f"  {reading.words or 'as imported'}: the guide is {reading.sureness:.0%} sure of 100 images{right}")
+    if found.real is not None:
+        print(f"  real images: {found.real:.0%} sure")
+    for line in found.warnings:
+        print(f"  warning: {line}")
 
 
-def imported_facts(found: tuple[Path, str], given: Given) -> dict[str, str]:
-    folder, role = found
-    return {"folder": str(folder), "network": role}
+def imported_facts(found: Imported, given: Given) -> dict[str, Any]:
+    readings = [reading._asdict() for reading in found.readings]
+    return {**found._asdict(), "folder": str(found.folder), "readings": readings}
 
 
 def card(scorecard: Scorecard, given: Given) -> None:

@@ -572,6 +572,6 @@ def _described(module: Thing) -> dict[str, Any]:
 
 
 def _is_setting(value: Any) -> bool:
-    if type(value) is tuple:
+    if type(value) in (tuple, list):
         return len(value) <= 8 and all(type(part) in (int, float, str, bool) for part in value)
     return type(value) in (int, float, bool, type(None)) or (type(value) is str and len(value) <= 80)

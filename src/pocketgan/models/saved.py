@@ -64,12 +64,13 @@ def write_code(folder: Path, recipe: Recipe | ClassifierRecipe) -> dict[str, str
     return {CODE: networks}
 
 
-def add_network(folder: Path, name: str, network: nn.Module, facts: PairFacts) -> None:
-    """Put one more network into a model folder, and `facts` in the place of those of the same names."""
+def add_network(folder: Path, name: str, network: nn.Module, facts: PairFacts, recipe: Recipe) -> None:
+    """Put one more network into a model folder; `facts` and `recipe` take the place of those that are there."""
     content = read_json(folder / MODEL_FILE)
     file, digest = _write_network(folder, name, network)
     sums = {**content["sha256"], file: digest}
-    write_json(folder / MODEL_FILE, {**content, **facts.as_json(), "sha256": sums})
+    added = {"recipe": recipe.model_dump(exclude_none=True, mode="json"), **facts.as_json(), "sha256": sums}
+    write_json(folder / MODEL_FILE, {**content, **added})
 
 
 def _write_network(folder: Path, name: str, network: nn.Module) -> tuple[str, str]:

@@ -193,6 +193,7 @@ class PairFacts(Record):
     took_part: tuple[str, ...] = ()  # digests of the classifiers that selected: no judge may be among them
     made_with: MadeWith = MadeWith()
     imported: dict[str, str] = {}  # the sha256 of the file that a network came from, by network
+    stand_in: Literal["generator", "discriminator"] | None = None  # whose layers are invented: its file may still come
     stored_precision: str | None = None
 
 
