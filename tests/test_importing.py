@@ -204,6 +204,12 @@ def test_an_unknown_activation_is_refused(words: str) -> None:
         activation_of(words)
 
 
+@pytest.mark.parametrize("option", ["pixels", "conditional"])
+def test_an_unknown_choice_is_refused(option: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"--{option} odd is unknown; give (signed or unit|one-hot or one-hot-first)"):
+        import_file(tmp_path / "G.pkl", out=tmp_path / "model", **{option: "odd"})
+
+
 def test_options_of_lists_are_refused_where_there_is_no_list(tmp_path: Path) -> None:
     path = pickled(Loose().state_dict(), tmp_path / "G.pkl")
     with pytest.raises(UsageError, match="--pixels: pocket says itself what it computes; leave it out"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pocketgan.core.errors import UsageError
 
@@ -482,14 +482,14 @@ def import_file(
     key: str = "",
     networks: str | Path | None = None,
     data: str = "",
-    pixels: Literal["signed", "unit"] | None = None,
+    pixels: str | None = None,
     activation: str | None = None,
-    conditional: Literal["one-hot", "one-hot-first"] | None = None,
+    conditional: str | None = None,
 ) -> Imported:
     """Convert a stranger's weights into a model folder, safely: nothing in the file is run.
 
-    What a file does not say is printed: activations, the range of pixels, how labels are joined. A hundred images are
-    drawn and read by the shipped guide, beside those of other networks that fit the same file.
+    What a file does not say is printed: activations, the range of pixels, how labels are joined.
+    The shipped guide reads 100 images, beside those of other networks that fit the same file.
 
     Parameters
     ----------
@@ -512,7 +512,7 @@ def import_file(
     activation
         What follows the hidden layers: ReLU, LeakyReLU:0.2, ….
     conditional
-        How the first layer takes labels: one-hot behind z, or before it.
+        How the first layer takes labels: one-hot (behind z), or one-hot-first (before it).
 
     Returns
     -------
@@ -527,7 +527,7 @@ def import_file(
     PocketganError
         The file is no file of weights, or its tensors fit none of the recipe's networks.
     """
-    from pocketgan.importing.variants import Choices
+    from pocketgan.importing.variants import choices_of
     from pocketgan.importing.weights import import_weights
 
     return import_weights(
@@ -537,7 +537,7 @@ def import_file(
         key=key,
         networks=None if networks is None else Path(networks),
         source=data,
-        choices=Choices(activation, pixels, conditional),
+        choices=choices_of(activation, pixels, conditional),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from pocketgan.core.errors import UsageError
 from pocketgan.recipes import Recipe
@@ -37,17 +37,34 @@ USUAL = (
 )  # lengths of z; one that is K more is looked at twice
 
 Coding = Literal["one-hot", "one-hot-first"]
+Pixels = Literal["signed", "unit"]
 
 
 class Choices(NamedTuple):
     """What the user decides; None leaves it as the file or the recipe has it."""
 
     activation: str | None = None  # of all hidden layers: a layer's name, or LeakyReLU:0.2
-    pixels: Literal["signed", "unit"] | None = None
+    pixels: Pixels | None = None
     conditional: Coding | None = None
 
 
 AS_IT_IS = Choices()
+
+
+def choices_of(activation: str | None, pixels: str | None, conditional: str | None) -> Choices:
+    """The options of `pocketgan import`, checked.
+
+    Raises
+    ------
+    UsageError
+        One of them is none of its words.
+    """
+    for option, value, words in (("pixels", pixels, get_args(Pixels)), ("conditional", conditional, get_args(Coding))):
+        if value is not None and value not in words:
+            raise UsageError(f"--{option} {value} is unknown; give {' or '.join(words)}")
+    if activation is not None:
+        activation_of(activation)
+    return Choices(activation, cast(Pixels | None, pixels), cast(Coding | None, conditional))
 
 
 class Variant(NamedTuple):
