@@ -296,7 +296,11 @@ def _write(out: Path, found: Candidate, data: ImageSet, digest: str, there: Pair
         return
     if there is not None:
         awaited = there.stand_in == role and not named
-        if f"{role}.safetensors" in there.sha256 or there.shape != data.shape or not (awaited or there.recipe == recipe):
+        if (
+            f"{role}.safetensors" in there.sha256
+            or there.shape != data.shape
+            or not (awaited or there.recipe == recipe)
+        ):
             raise UsageError(f"--out {out} holds another model, or this network already; choose another folder")
         added = PairFacts(
             imported={**there.imported, **origin}, parameters={**there.parameters, **counted}, stand_in=None
