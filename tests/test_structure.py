@@ -21,7 +21,7 @@ LAYERS = [
     {"models", "steer"},
     {"training"},
     {"scorecard"},
-    {"writers", "report", "importing"},
+    {"writers", "report", "importing", "export"},
     {"verbs"},
     {"api"},
     {"__init__", "bench"},

@@ -7,7 +7,7 @@ import io
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +17,7 @@ from torch import nn
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import check_version, read_json, sha256, user_path, whole_folder, write_bytes, write_json
 from pocketgan.data.image_set import ImageSet
+from pocketgan.models.hub import downloaded, is_address
 from pocketgan.networks.contracts import Shape
 from pocketgan.recipes import ClassifierRecipe, Recipe
 from pocketgan.recipes.code import CODE, source_of
@@ -25,6 +26,7 @@ from pocketgan.runs.folder import CLASSIFIER, FORMAT_VERSION, MODEL, MODEL_FILE
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 KINDS = {MODEL: "gan", CLASSIFIER: "classifier"}  # what a folder is called in a run, and in its model.json
+HUB_ABOUT, HUB_NETWORK = "config.json", "model"  # what model.json and the generator are called in a hub's folder
 
 
 FileT = TypeVar("FileT", PairFile, ClassifierFile)
@@ -40,18 +42,28 @@ def save_networks(
 ) -> None:
     """Write a model folder, whole: one safetensors file for each network, and `model.json`."""
     with whole_folder(folder) as beside:
-        sums = dict(_write_network(beside, name, network) for name, network in networks.items())
-        sums |= write_code(beside, recipe)
-        content = {
-            "format_version": FORMAT_VERSION,
-            "kind": recipe.kind,
-            "shape": list(shape),
-            "class_names": list(class_names),
-            "recipe": recipe.model_dump(exclude_none=True, mode="json"),
-            **facts.as_json(),
-            "sha256": sums,
-        }
-        write_json(beside / MODEL_FILE, content)
+        files = [write_network(beside, name, network) for name, network in networks.items()]
+        sums = {file.name: sha256(file) for file in files} | write_code(beside, recipe)
+        write_json(beside / MODEL_FILE, model_content(recipe, shape, class_names, facts, sums))
+
+
+def model_content(
+    recipe: Recipe | ClassifierRecipe,
+    shape: Shape,
+    class_names: tuple[str, ...],
+    facts: PairFacts | ClassifierFacts,
+    sums: dict[str, str],
+) -> dict[str, Any]:
+    """What `model.json` holds; `sums` are the files' sha256 by their names."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": recipe.kind,
+        "shape": list(shape),
+        "class_names": list(class_names),
+        "recipe": recipe.model_dump(exclude_none=True, mode="json"),
+        **facts.as_json(),
+        "sha256": sums,
+    }
 
 
 def write_code(folder: Path, recipe: Recipe | ClassifierRecipe) -> dict[str, str]:
@@ -67,32 +79,46 @@ def write_code(folder: Path, recipe: Recipe | ClassifierRecipe) -> dict[str, str
 def add_network(folder: Path, name: str, network: nn.Module, facts: PairFacts, recipe: Recipe) -> None:
     """Put one more network into a model folder; `facts` and `recipe` take the place of those that are there."""
     content = read_json(folder / MODEL_FILE)
-    file, digest = _write_network(folder, name, network)
-    sums = {**content["sha256"], file: digest}
+    file = write_network(folder, name, network)
+    sums = {**content["sha256"], file.name: sha256(file)}
     added = {"recipe": recipe.model_dump(exclude_none=True, mode="json"), **facts.as_json(), "sha256": sums}
     write_json(folder / MODEL_FILE, {**content, **added})
 
 
-def _write_network(folder: Path, name: str, network: nn.Module) -> tuple[str, str]:
-    """Write one safetensors file; its name and its sha256."""
+def write_network(folder: Path, name: str, network: nn.Module, metadata: dict[str, str] | None = None) -> Path:
+    """Write one safetensors file, with further texts in its header; its path."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     file = folder / f"{name}.safetensors"
-    write_bytes(file, save(tensors, metadata={"format_version": str(FORMAT_VERSION)}))
-    return file.name, sha256(file)
+    write_bytes(file, save(tensors, metadata={"format_version": str(FORMAT_VERSION)} | (metadata or {})))
+    return file
 
 
 def read_model_file(folder: Path, kind: type[FileT]) -> FileT:
-    """Read and check `model.json` of a pair or of a classifier.
+    """Read and check `model.json` of a pair or of a classifier, or what stands for it in a folder made for the hub.
 
     Raises
     ------
     PocketganError
         It is missing, damaged, changed by hand, or written by a newer version.
     """
-    path = folder / MODEL_FILE
-    content = read_json(path)
+    path = _about(folder)
+    content = _content(path)
     check_version(path, content, FORMAT_VERSION)
     return checked(kind, content, path)
+
+
+def _about(folder: Path) -> Path:
+    """The path of `model.json`, or of what stands for it."""
+    hub = folder / HUB_ABOUT
+    return hub if hub.is_file() and not (folder / MODEL_FILE).is_file() else folder / MODEL_FILE
+
+
+def _content(about: Path) -> Any:
+    """What `model.json` says, read from either file; None in a `config.json` of another program."""
+    content = read_json(about)
+    if about.name != HUB_ABOUT:
+        return content
+    return content.get("model") if isinstance(content, dict) and content.get("library_name") == "pocketgan" else None
 
 
 def check_sum(folder: Path, name: str, about: PairFile | ClassifierFile) -> Path:
@@ -104,9 +130,11 @@ def check_sum(folder: Path, name: str, about: PairFile | ClassifierFile) -> Path
         It is missing or damaged.
     """
     file = folder / f"{name}.safetensors"
+    if name == "generator" and file.name not in about.sha256:
+        file = folder / f"{HUB_NETWORK}.safetensors"
     if file.name not in about.sha256:
         held = ", ".join(sorted(about.sha256)) or "nothing"
-        raise PocketganError(f"{folder} has no {file.name}, only {held}; import it into the same folder")
+        raise PocketganError(f"{folder} has no {name}.safetensors, only {held}; import it into the same folder")
     if not file.is_file() or sha256(file) != about.sha256.get(file.name):
         raise PocketganError(f"{file} is missing or damaged: its sha256 is not that of {MODEL_FILE}")
     return file
@@ -156,7 +184,7 @@ def model_folder(path: str | Path, inside: str) -> Path:
     UsageError
         There is none.
     """
-    found = _find_model(user_path(path), inside)
+    found = _find_model(path, inside)
     if found is None:
         raise UsageError(
             f"{path} holds no {inside}: give a run folder, a folder with {MODEL_FILE}, or a shipped model's name"
@@ -166,15 +194,18 @@ def model_folder(path: str | Path, inside: str) -> Path:
 
 def holds(path: str | Path, inside: str) -> bool:
     """Whether a path leads to a ``model`` or to a ``classifier``."""
-    return _find_model(user_path(path), inside) is not None
+    return _find_model(path, inside) is not None
 
 
-def _find_model(folder: Path, inside: str) -> Path | None:
+def _find_model(path: str | Path, inside: str) -> Path | None:
+    if inside == "model" and is_address(path):
+        path = downloaded(str(path))
+    folder = user_path(path)
     shipped = [SHIPPED / folder] if len(folder.parts) == 1 else []  # ./guide is a folder, guide is the shipped one
     for candidate in (*shipped, folder, folder / inside):
-        about = candidate / MODEL_FILE
+        about = _about(candidate)
         if about.is_file():
-            content = read_json(about)
+            content = _content(about)
             if isinstance(content, dict) and content.get("kind") == KINDS[inside]:
                 return candidate
     return None

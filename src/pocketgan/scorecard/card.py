@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pocketgan.core.cache import cached
 from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.files import check_version, read_json
+from pocketgan.core.files import check_version, read_json, user_path
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.judge import Judge
+from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated
 from pocketgan.scorecard.measure import Measured, Progress, measure
 from pocketgan.scorecard.verdict import Evidence, Fault, find_faults, verdict
@@ -132,6 +133,13 @@ def read_card(path: Path) -> Scorecard:
         return Scorecard.model_validate(content)
     except ValidationError as error:
         raise PocketganError(f"{path}, {complaint(error)}; it was changed by hand, make it again") from error
+
+
+def kept_card(path: str | Path) -> Scorecard | None:
+    """The scorecard that lies in a run's folder or in one made by `evaluate`, if there is one."""
+    folders = user_path(path), RunFolder(path).scorecard
+    found = next((folder / CARD for folder in folders if (folder / CARD).is_file()), None)
+    return None if found is None else read_card(found)
 
 
 class Floor(_Record):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_json
+from pocketgan.core.files import refuse_existing, whole_folder, write_json
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.judge import Judge
 from pocketgan.models.model import Model
 from pocketgan.report.comparison import write_comparison_page
-from pocketgan.runs.folder import RunFolder
-from pocketgan.scorecard.card import CARD, read_card
+from pocketgan.scorecard.card import kept_card
 from pocketgan.scorecard.comparison import Comparison, Entry, compare_cards, refuse_mixed
 from pocketgan.scorecard.yardstick import MOST
 from pocketgan.verbs.evaluate import evaluate
@@ -73,9 +72,8 @@ def _kept(subject: Model | ImageSet | str | Path) -> Entry | None:
     """The scorecard that lies in a folder, if there is one."""
     if isinstance(subject, Model | ImageSet):
         return None
-    folders = user_path(subject), RunFolder(subject).scorecard
-    found = next((folder / CARD for folder in folders if (folder / CARD).is_file()), None)
-    return Entry(str(subject), read_card(found)) if found else None
+    card = kept_card(subject)
+    return Entry(str(subject), card) if card else None
 
 
 def _source(subject: Model | ImageSet | str | Path) -> str:

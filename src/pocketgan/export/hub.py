@@ -1,0 +1,169 @@
+"""A folder that the Hugging Face hub takes: weights, configuration, card, picture, and code that rebuilds it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pocketgan.core.errors import PocketganError
+from pocketgan.core.files import sha256, write_bytes, write_json, write_text
+from pocketgan.core.latents import balanced_labels, latents
+from pocketgan.core.pixels import grid, to_png
+from pocketgan.export import generator as rebuilding
+from pocketgan.export.graphs import CHECKED, Equality, equality, licence_of, metadata, published_data, published_recipe
+from pocketgan.export.layers import generator_layers
+from pocketgan.models.model import Model
+from pocketgan.models.saved import HUB_ABOUT, HUB_NETWORK, model_content, weights_digest, write_network
+from pocketgan.networks.contracts import parameter_count
+from pocketgan.recipes import rebuild_command, recipe_toml
+from pocketgan.scorecard.card import Score, Scorecard
+from pocketgan.scorecard.figures import METRICS, shown
+
+FORMAT_VERSION = 1
+DRAWN = 100  # images of the picture
+PIXEL_RANGES = {"signed": (-1, 1), "unit": (0, 1)}
+LICENCES = ("mit", "apache-2.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
+COPYING = ("copy_share", "copy_share_judge", "memorisation", "duplicates")  # metrics that tell of it
+
+
+class Licence(NamedTuple):
+    """A licence as the hub knows it: `id` is ``other`` or ``unknown`` where it has none of its names."""
+
+    id: str
+    name: str
+    link: str
+    text: str
+
+
+def licence_named(text: str) -> Licence:
+    """What the hub calls a licence that is given in words, such as ``CC BY-SA 3.0, https://…``."""
+    name = text.partition(",")[0].strip()
+    link = re.search(r"https?://\S+", text)
+    identifier = name.lower().replace(" ", "-")
+    known = identifier if identifier in LICENCES else "other" if name else "unknown"
+    return Licence(known, identifier, link[0] if link else "", text)
+
+
+def write_hub(model: Model, card: Scorecard | None, folder: Path) -> Equality:
+    """Fill a folder for ``hf upload``, and compare what its `generator.py` makes with our own images.
+
+    Parameters
+    ----------
+    model
+        On the CPU.
+    card
+        Its scorecard, for the card's figures; those of another training are left out.
+    folder
+        Exists, and is empty.
+
+    Raises
+    ------
+    UsageError
+        The generator is a user's own Python.
+    PocketganError
+        The images are not the same.
+    """
+    layers = generator_layers(model)
+    recipe = published_recipe(model.recipe)
+    content = {
+        "format_version": FORMAT_VERSION,
+        "library_name": "pocketgan",
+        "shape": list(model.shape),
+        "latent_dim": model.recipe.model.latent_dim,
+        "conditional": model.conditional,
+        "class_names": list(model.class_names),
+        "classes": max(1, len(model.class_names)),
+        "pixel_range": list(PIXEL_RANGES[model.generator.pixels]),
+        "licence": licence_of(model.facts),
+        "weights_sha256": weights_digest(model.generator),
+        "layers": layers,
+    }
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in content.items()}
+    file = write_network(folder, HUB_NETWORK, model.generator, {**metadata(model), **texts, "format": "pt"})
+    facts = {**model.facts, "command": rebuild_command(recipe), "data": published_data(model)}
+    about = model_content(recipe, model.shape, model.class_names, facts, {file.name: sha256(file)})
+    write_json(folder / HUB_ABOUT, {**content, "model": about})
+    source = Path(rebuilding.__file__).read_bytes()
+    write_bytes(folder / "generator.py", source)
+    write_text(folder / "recipe.toml", recipe_toml(recipe))
+    write_bytes(folder / "grid.png", to_png(grid(model.sample(DRAWN).images, 10), 2))
+    write_text(folder / "README.md", _card_text(model, _own_card(model, card), len(source.splitlines())))
+    return _compared(model, folder)
+
+
+def _compared(model: Model, folder: Path) -> Equality:
+    z = latents(0, 0, CHECKED, model.recipe.model.latent_dim)
+    labels = balanced_labels(0, CHECKED, len(model.class_names)) if model.conditional else None
+    found = equality(model.images(z, labels), rebuilding.Generator(folder).images(z, labels))
+    if not found.holds:
+        raise PocketganError(f"generator.py does not make the model's images ({found.words}), so nothing was written")
+    return found
+
+
+def _own_card(model: Model, card: Scorecard | None) -> Scorecard | None:
+    """The scorecard, if it is of this very training."""
+    ours = (model.recipe.seed, model.facts.get("nimg"))
+    return card if card and (card.made_by.get("seed"), card.made_by.get("nimg")) == ours else None
+
+
+def _card_text(model: Model, card: Scorecard | None, lines: int) -> str:
+    loader = PackageLoader("pocketgan.export", "")
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    channels, height, width = model.shape
+    data = published_data(model)
+    scores = list(card.metrics.items()) if card else []
+    return environment.get_template("card.md.j2").render(
+        name=f"{model.recipe.name}-{model.recipe.seed}",
+        licence=licence_named(licence_of(model.facts)),
+        tags=["pocketgan", "gan", "image-generation", "pytorch", "safetensors"],
+        results=_results(card) if card else [],
+        drawn=DRAWN,
+        conditional=model.conditional,
+        channels=channels,
+        height=height,
+        width=width,
+        parameters=parameter_count(model.generator),
+        made_with=model.facts.get("made_with", {}),
+        class_names=model.class_names,
+        lines=lines,
+        latent_dim=model.recipe.model.latent_dim,
+        pixel_range=PIXEL_RANGES[model.generator.pixels],
+        data=data,
+        origin=data.get("provenance", {}).get("data", ""),
+        nimg=model.facts.get("nimg"),
+        weights=model.facts.get("weights", ""),
+        digest=weights_digest(model.generator),
+        command=rebuild_command(published_recipe(model.recipe)),
+        card=card,
+        rows=[_row(name, score) for name, score in scores],
+        memorised=[_memorised(name, score) for name, score in scores if score.metric in COPYING],
+    )
+
+
+def _row(name: str, score: Score) -> dict[str, Any]:
+    values = {"value": score.value, "low": score.low, "high": score.high, "floor": score.floor.value}
+    texts = {which: shown(score.metric, value) for which, value in values.items()}
+    return {"name": name, **texts, "saturated": score.saturated, "about": METRICS[score.metric].about}
+
+
+def _memorised(name: str, score: Score) -> str:
+    row = _row(name, score)
+    return f"`{name}` {row['value']} ({row['low']} to {row['high']}; real images {row['floor']})"
+
+
+def _results(card: Scorecard) -> list[dict[str, Any]]:
+    """The hub's model-index: each metric with its interval and, beside it, what real images get."""
+    metrics = []
+    for name, score in card.metrics.items():
+        row = _row(name, score)
+        said = f"{name} (95% {row['low']} to {row['high']}; real images {row['floor']})"
+        floor = score.floor.model_dump()
+        args = {"low": score.low, "high": score.high, "floor": floor, "at_floor": score.saturated}
+        metrics.append({"type": name, "value": score.value, "name": said, "args": args})
+    task = {"type": "unconditional-image-generation", "name": "Image generation"}
+    dataset = {"type": card.reference.name.partition("/")[0], "name": card.reference.name}
+    return [{"task": task, "dataset": dataset, "metrics": metrics}]
