@@ -1,5 +1,6 @@
 # make run    set up, then the main job on MNIST: runs/first/report.html
 # make test   set up, then the tests
+# make test-extras  set up optional packages, then the tests that need them
 # make soak   set up, then faults injected for hours, in shards: docs/reliability.md; SHARDS="kills disk" picks some
 # make check  lint, format and types
 # make setup  only set up; TORCH_INDEX=https://download.pytorch.org/whl/cpu takes PyTorch's CPU wheels from there
@@ -11,10 +12,11 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := $(VENV)/ready
+EXTRAS_READY := $(VENV)/ready-extras
 
 SHARDS ?=
 
-.PHONY: run test soak check setup help
+.PHONY: run test test-extras soak check setup help
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +36,13 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+test-extras: $(EXTRAS_READY)
+	$(BIN)/python -m pytest -m extras
+
+$(EXTRAS_READY): $(READY)
+	$(PIP) --editable '.[dev,tensorboard,onnx,hub]'
+	@touch $@
 
 soak: setup
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m soak $(SHARDS)

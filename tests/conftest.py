@@ -21,7 +21,7 @@ from pocketgan.data.load import load_images
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.networks.architectures import build_pair
-from pocketgan.recipes import gan_recipe
+from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.runs.facts import PairFacts
 from pocketgan.steer.fits import METHODS
 from pocketgan.verbs.train import train
@@ -40,6 +40,41 @@ def ended(*words: object) -> int:
     return end.value.code
 
 
+def layer_recipe(name: str) -> Recipe:
+    """A pair for 8x8 grey images of three classes, whose generator has this layer."""
+    middles: dict[str, list[object]] = {
+        "Linear": [{"type": "Linear", "out_features": 64, "spectral_norm": True, "zero_bias": True}],
+        "GroupNorm": [{"type": "GroupNorm", "num_groups": 4}],
+        "Upsample": [{"type": "Upsample", "mode": "bilinear"}, "AvgPool2d"],
+        "PixelShuffle": ["PixelShuffle", "PixelUnshuffle"],
+        "PixelUnshuffle": ["PixelUnshuffle", "PixelShuffle"],
+        "MaxPool2d": ["MaxPool2d", "Upsample"],
+        "AvgPool2d": ["AvgPool2d", "Upsample"],
+        "Flatten": [{"type": "Flatten", "order": "channels-last"}],
+        "Embedding": [{"type": "Embedding", "join": "multiply"}, {"type": "Embedding", "embedding_dim": 4}],
+    }
+    sized = {"Conv2d": "out_channels", "ConvTranspose2d": "out_channels"}
+    middle = middles.get(name, [name])
+    if name in sized:
+        middle = [{"type": name, sized[name]: 16, "kernel_size": 3, "padding": "same", "stride": 1}]
+    vector = name in ("Linear", "BatchNorm1d")
+    unflatten = [{"type": "Unflatten", "unflattened_size": [16, 4, 4]}]
+    body = [{"type": "Linear", "out_features": 256}, *([] if vector or name == "Unflatten" else unflatten)]
+    if name == "Unflatten":
+        middle = unflatten
+    flat = [] if vector or name == "Flatten" else ["Flatten"]
+    told = ["OneHot"] if name in ("OneHot", "Embedding") else []
+    return gan_recipe(
+        Recipe.model_validate(
+            {
+                "model": {"architecture": "layers", "latent_dim": 8},
+                "generator": {"layers": [*body, *middle, *flat, {"type": "Linear", "out_features": "C*H*W"}]},
+                "discriminator": {"layers": ["Flatten", *told, {"type": "Linear", "out_features": 1}]},
+            }
+        )
+    )
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--catches", help="run only the tests that are marked to catch this planted bug")
 
@@ -52,10 +87,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     bug = config.getoption("--catches")
     if bug is not None:
         items[:] = [item for item in items if any(bug in mark.args for mark in item.iter_markers("catches"))]
-    if not torch.cuda.is_available():
-        unfit = [item for item in items if item.get_closest_marker("gpu")]
-        items[:] = [item for item in items if item not in unfit]
-        config.hook.pytest_deselected(items=unfit)
+    left_out = [] if torch.cuda.is_available() else ["gpu"]
+    if "extras" not in config.option.markexpr:
+        left_out.append("extras")
+    unfit = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    items[:] = [item for item in items if item not in unfit]
+    config.hook.pytest_deselected(items=unfit)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from conftest import layer_recipe
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.model import Model
@@ -92,44 +93,13 @@ def test_a_script_that_trains_is_not_run_but_for_its_classes(tmp_path: Path, mon
     assert not (tmp_path / "images").exists()
 
 
-def test_every_layer_can_be_built() -> None:
-    middles: dict[str, list[object]] = {
-        "Linear": [{"type": "Linear", "out_features": 64, "spectral_norm": True, "zero_bias": True}],
-        "GroupNorm": [{"type": "GroupNorm", "num_groups": 4}],
-        "Upsample": [{"type": "Upsample", "mode": "bilinear"}, "AvgPool2d"],
-        "PixelShuffle": ["PixelShuffle", "PixelUnshuffle"],
-        "PixelUnshuffle": ["PixelUnshuffle", "PixelShuffle"],
-        "MaxPool2d": ["MaxPool2d", "Upsample"],
-        "AvgPool2d": ["AvgPool2d", "Upsample"],
-        "Flatten": [{"type": "Flatten", "order": "channels-last"}],
-        "Embedding": [{"type": "Embedding", "join": "multiply"}, {"type": "Embedding", "embedding_dim": 4}],
-    }
-    sized = {"Conv2d": "out_channels", "ConvTranspose2d": "out_channels"}
-    for name in LAYERS:
-        middle = middles.get(name, [name])
-        if name in sized:
-            middle = [{"type": name, sized[name]: 16, "kernel_size": 3, "padding": "same", "stride": 1}]
-        vector = name in ("Linear", "BatchNorm1d")
-        unflatten = [{"type": "Unflatten", "unflattened_size": [16, 4, 4]}]
-        body = [{"type": "Linear", "out_features": 256}, *([] if vector or name == "Unflatten" else unflatten)]
-        if name == "Unflatten":
-            middle = unflatten
-        flat = [] if vector or name == "Flatten" else ["Flatten"]
-        told = ["OneHot"] if name in ("OneHot", "Embedding") else []
-        recipe = gan_recipe(
-            Recipe.model_validate(
-                {
-                    "model": {"architecture": "layers", "latent_dim": 8},
-                    "generator": {"layers": [*body, *middle, *flat, {"type": "Linear", "out_features": "C*H*W"}]},
-                    "discriminator": {"layers": ["Flatten", *told, {"type": "Linear", "out_features": 1}]},
-                }
-            )
-        )
-        generator, discriminator = build_pair(recipe, (1, 8, 8), 3)
-        labels = torch.tensor([0, 1, 2])
-        images = generator(torch.randn(3, 8), labels)
-        assert images.shape == (3, 1, 8, 8), name
-        discriminator(images, labels).logits.sum().backward()
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_can_be_built(name: str) -> None:
+    generator, discriminator = build_pair(layer_recipe(name), (1, 8, 8), 3)
+    labels = torch.tensor([0, 1, 2])
+    images = generator(torch.randn(3, 8), labels)
+    assert images.shape == (3, 1, 8, 8)
+    discriminator(images, labels).logits.sum().backward()
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])

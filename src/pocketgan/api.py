@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pocketgan.core.machine import Machine
     from pocketgan.data.image_set import ImageSet
+    from pocketgan.export import Exported
     from pocketgan.importing.weights import Imported
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.judge import Judge
@@ -308,7 +309,8 @@ def load(
     Parameters
     ----------
     path
-        The folder; or ``digits``, the shipped generator.
+        The folder; ``digits``, the shipped generator; or ``hf://OWNER/NAME@REVISION``, one on the Hugging Face hub,
+        which needs the extra ``hub``.
     device
         As in `train`.
     trust_code
@@ -539,6 +541,52 @@ def import_file(
         source=data,
         choices=choices_of(activation, pixels, conditional),
     )
+
+
+def export_model(
+    model: Model | str | Path,
+    *,
+    to: Sequence[str],
+    out: str | Path | None = None,
+    trust_code: bool = False,
+    quiet: bool = False,
+) -> list[Exported]:
+    """Write a model for other programs, each file checked against pocketgan's own images.
+
+    Parameters
+    ----------
+    model
+        A run folder (its classifier goes along), a model folder, a classifier's folder; or digits or guide, the shipped
+        ones.
+    to
+        onnx (graphs that give bytes, and a quantised generator; needs the extra ``onnx``), hub (a folder for Hugging
+        Face, with a card and code that rebuilds the generator), torch (torch.export's .pt2).
+    out
+        A new folder, with a folder for each format; MODEL-export here without it.
+    trust_code
+        As in `load`.
+    quiet
+        As in `train`.
+
+    Returns
+    -------
+    list of Exported
+        Each file, its size, and how near its answers are to pocketgan's own.
+
+    Raises
+    ------
+    UsageError
+        `out` exists; a format is unknown, needs an extra that is not installed, or cannot hold this model.
+    PocketganError
+        A network cannot be traced, or a file does not give what pocketgan gives.
+    """
+    from pocketgan.export import export
+    from pocketgan.models.model import Model
+
+    if out is None:
+        called = model.recipe.name if isinstance(model, Model) else Path(str(model).partition("@")[0]).resolve().name
+        out = f"{called}-export"
+    return export(model, Path(out), to, trust_code=trust_code, quiet=quiet)
 
 
 # ---- scores --------------------------------------------------------------------------------------------------------

@@ -230,6 +230,30 @@ def steering(
     return steering_results(models, Path(out), methods=method, display=Display(quiet), **budget)
 
 
+def export(*models: str | Path, out: str | Path, quiet: bool = False) -> Path:
+    """Export models to every format, and write sizes, times and how near each file is to pocketgan's own images.
+
+    Parameters
+    ----------
+    models
+        As in `export_model`.
+    out
+        The Markdown file; one that is there is replaced.
+    quiet
+        As in `train`.
+
+    Raises
+    ------
+    UsageError
+        No models are given, or a format's extra is not installed.
+    """
+    if not models:
+        raise UsageError("no models are given; name those to export, such as digits")
+    from pocketgan.bench.export import write_exports
+
+    return write_exports(models, Path(out), quiet)
+
+
 def _some(seeds: Sequence[int]) -> list[int]:
     if not seeds or any(seed < 0 for seed in seeds):
         raise UsageError("--seeds: give at least one whole number from 0, such as 0,1,2")

@@ -38,6 +38,7 @@ COMMANDS = (
     Command("evaluate",            api.evaluate,          printing.card,       printing.model_facts),
     Command("compare",             api.compare,           printing.comparison, printing.model_facts),
     Command("import",              api.import_file,       printing.imported,   printing.imported_facts),
+    Command("export",              api.export_model,      printing.exported,   printing.exported_facts),
     Command("report",              api.write_report,      printing.path,       printing.path_facts),
     Command("recipes",             api.list_recipes,      printing.recipes,    printing.recipes_facts, torch=False),
     Command("datasets",            api.list_datasets,     printing.datasets,   printing.datasets_facts),
@@ -58,6 +59,7 @@ COMMANDS = (
     Command("bench speedrun",      bench.speedrun,        printing.content,    printing.path_facts, recipe="Recipe"),
     Command("bench known-answers", bench.known_answers,   printing.path,       printing.path_facts),
     Command("bench steering",      bench.steering,        printing.path,       printing.path_facts),
+    Command("bench export",        bench.export,          printing.path,       printing.path_facts),
 )
 # fmt: on
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pocketgan.api import RunResult
     from pocketgan.core.machine import Machine
+    from pocketgan.export import Exported
     from pocketgan.importing.weights import Imported
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.judge import Judge
@@ -165,6 +166,17 @@ def imported(found: Imported, given: Given) -> None:
 def imported_facts(found: Imported, given: Given) -> dict[str, Any]:
     readings = [reading._asdict() for reading in found.readings]
     return {**found._asdict(), "folder": str(found.folder), "readings": readings}
+
+
+def exported(files: list[Exported], given: Given) -> None:
+    """A line for each file, and one below it for what was measured."""
+    for one in files:
+        print(f"{one.path}" + (f"  {one.bytes / 1e6:.2f} MB" if one.bytes else ""))
+        print(f"  {one.words}")
+
+
+def exported_facts(files: list[Exported], given: Given) -> list[dict[str, Any]]:
+    return [one.facts | {"path": str(one.path), "seconds": round(one.seconds, 2)} for one in files]
 
 
 def card(scorecard: Scorecard, given: Given) -> None:

@@ -53,7 +53,7 @@ class Exported(NamedTuple):
     seconds
         What making and checking it took.
     check
-        How near its answers are to pocketgan's own, where it was run.
+        How near its answers are to pocketgan's own.
     note
         What else was measured, in words.
     """
@@ -62,8 +62,18 @@ class Exported(NamedTuple):
     path: Path
     bytes: int
     seconds: float
-    check: Equality | None
+    check: Equality
     note: str = ""
+
+    @property
+    def words(self) -> str:
+        """What was measured, for people."""
+        return self.check.words + (f"; {self.note}" if self.note else "")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For JSON: nothing in it depends on the clock."""
+        return {"format": self.format, "bytes": self.bytes, "check": self.check._asdict(), "note": self.note}
 
 
 @dataclass(frozen=True)
@@ -148,8 +158,8 @@ FORMATS: dict[str, Format] = {
 # fmt: on
 
 
-def export_model(
-    subject: Model | str | Path, *, out: Path, formats: Sequence[str], quiet: bool = False
+def export(
+    subject: Model | str | Path, out: Path, formats: Sequence[str], *, trust_code: bool = False, quiet: bool = False
 ) -> list[Exported]:
     """Write a model for other programs, to a folder that appears only when all is there and checked.
 
@@ -162,6 +172,8 @@ def export_model(
         A folder that does not exist yet, or is empty. It gets a folder for each format, and ``export.json``.
     formats
         Names of the table: ``onnx``, ``hub``, ``torch``.
+    trust_code
+        As in `Model.load`.
     quiet
         Show no progress.
 
@@ -180,7 +192,7 @@ def export_model(
     names = list(dict.fromkeys(formats))
     _check(names)
     refuse_existing(out)
-    model, classifier = _networks(subject)
+    model, classifier = _networks(subject, trust_code)
     graphs: list[Graph] = []
     with Display(quiet).bar(f"exporting to {', '.join(names)}", len(names)) as bar, whole_folder(out) as folder:
         if any(FORMATS[name].traces for name in names):
@@ -195,9 +207,9 @@ def export_model(
             bar.update(number, name)
             (folder / name).mkdir()
             made += list(FORMATS[name].write(job))
-        made = [one._replace(path=out / one.path.relative_to(folder)) for one in made]
-        write_json(folder / ABOUT, {"format_version": FORMAT_VERSION, "files": [_facts(one, out) for one in made]})
-    return made
+        files = [one.facts | {"path": one.path.relative_to(folder).as_posix()} for one in made]
+        write_json(folder / ABOUT, {"format_version": FORMAT_VERSION, "files": files})
+    return [one._replace(path=out / one.path.relative_to(folder)) for one in made]
 
 
 def _check(names: list[str]) -> None:
@@ -209,10 +221,12 @@ def _check(names: list[str]) -> None:
         row = FORMATS[name]
         for module in row.modules:
             if importlib.util.find_spec(module) is None:
-                raise UsageError(f"--to {name} needs {module}, which is not here: pip install 'pocketgan[{row.extra}]'")
+                raise UsageError(
+                    f"--to {name} needs {module}: pip install '.[{row.extra}]' in pocketgan's source folder"
+                )
 
 
-def _networks(subject: Model | str | Path) -> tuple[Model | None, Classifier | None]:
+def _networks(subject: Model | str | Path, trust_code: bool) -> tuple[Model | None, Classifier | None]:
     """The model, the classifier or both, that lie at a path."""
     if isinstance(subject, Model):
         if subject.device.type != "cpu":
@@ -221,11 +235,6 @@ def _networks(subject: Model | str | Path) -> tuple[Model | None, Classifier | N
     has_classifier = holds(subject, "classifier")
     if has_classifier and not holds(subject, "model"):
         return None, Classifier.load(subject, "cpu")
-    return Model.load(subject, "cpu"), Classifier.load(subject, "cpu") if has_classifier else None
-
-
-def _facts(one: Exported, out: Path) -> dict[str, Any]:
-    """What `export.json` says of a file: nothing that depends on the clock."""
-    check = None if one.check is None else one.check._asdict()
-    path = one.path.relative_to(out).as_posix()
-    return {"format": one.format, "path": path, "bytes": one.bytes, "check": check, "note": one.note}
+    return Model.load(subject, "cpu", trust_code=trust_code), Classifier.load(
+        subject, "cpu"
+    ) if has_classifier else None

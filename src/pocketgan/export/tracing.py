@@ -59,8 +59,8 @@ def traced(graph: Graph) -> torch.export.ExportedProgram:
     except Exception as error:  # whatever a user's code raises under tracing
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise PocketganError(
-            f"the {graph.name} cannot be traced by torch.export ({reason}); make its forward free of branches that "
-            "depend on values"
+            f"the {graph.name} cannot be traced by torch.export ({reason}); in its forward write x.shape[0] for len(x), "
+            "and leave out branches that depend on values"
         ) from error
 
 

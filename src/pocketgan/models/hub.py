@@ -36,7 +36,9 @@ def downloaded(address: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
-        raise UsageError(f"{address} needs huggingface_hub, which is not here: pip install 'pocketgan[hub]'") from error
+        raise UsageError(
+            f"{address} needs huggingface_hub: pip install '.[hub]' in pocketgan's source folder"
+        ) from error
     try:
         return Path(snapshot_download(found["repository"], revision=found["revision"], allow_patterns=FILES))
     except Exception as error:  # of the network, of the hub, of the disk

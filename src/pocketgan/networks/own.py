@@ -114,7 +114,7 @@ class OwnDiscriminator(_Own, Discriminator):
         if self.gives == "probabilities":
             logits = torch.logit(logits.float(), eps=ALMOST)
         seen, self._seen = self._seen, None
-        features = logits.unsqueeze(1) if seen is None or len(seen) != len(x) else seen.flatten(1)
+        features = logits.unsqueeze(1) if seen is None or seen.shape[0] != x.shape[0] else seen.flatten(1)
         return Critique(logits, features, class_logits)
 
     def state_dict(self, *args: Any, **options: Any) -> Any:

@@ -1,0 +1,210 @@
+"""What needs optional packages: ONNX graphs in onnxruntime, and folders on a hub. `make test-extras` runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import pocketgan as pg
+from conftest import ended
+from pocketgan.core.errors import PocketganError
+from pocketgan.core.files import sha256
+from pocketgan.core.latents import latents
+from pocketgan.models.model import Model
+from pocketgan.models.saved import weights_digest
+from pocketgan.networks.architectures import build_pair, settled
+from pocketgan.recipes import gan_recipe
+
+pytestmark = pytest.mark.extras
+ROOT = Path(__file__).parent.parent
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`digits` in all formats."""
+    folder = tmp_path_factory.mktemp("exported") / "digits"
+    pg.export_model("digits", to=["onnx", "hub"], out=folder, quiet=True)
+    return folder
+
+
+def run(path: Path, **inputs: Any) -> Any:
+    import onnxruntime
+
+    (given,) = onnxruntime.InferenceSession(path).run(None, inputs)
+    return given
+
+
+@pytest.mark.parametrize("count", [1, 7, 300])
+def test_a_graph_gives_our_bytes_for_any_batch(exported: Path, count: int) -> None:
+    z, label = latents(9, 0, count, 64), torch.arange(count) % 10
+    images = run(exported / "onnx/generator.onnx", z=z.numpy(), label=label.numpy())
+    assert images.dtype == np.uint8
+    ours = pg.load("digits").images(z, label).numpy()
+    assert np.abs(images.astype(int) - ours).max() <= 1
+
+
+def test_a_graph_says_what_it_is(exported: Path) -> None:
+    import onnx
+
+    model = onnx.load(exported / "onnx/generator.onnx")
+    shapes = {
+        value.name: [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {"z": ["batch", 64], "label": ["batch"], "images": ["batch", 1, 28, 28]}
+    about = {one.key: one.value for one in model.metadata_props}
+    assert json.loads(about["recipe"])["name"] == "pocket"
+    assert about["weights_sha256"] == weights_digest(pg.load("digits", "cpu").generator)
+    assert about["licence"].startswith("CC BY-SA 3.0")
+    assert json.loads(about["class_names"]) == list("0123456789")
+    assert (model.producer_name, model.producer_version) == ("pocketgan", about["pocketgan"])
+    assert not any(b"/work" in text.encode() or b"/home" in text.encode() for text in about.values())
+
+
+def test_the_quantised_graph_is_small_and_read_alike(exported: Path) -> None:
+    whole, small = exported / "onnx/generator.onnx", exported / "onnx/generator-int8.onnx"
+    assert small.stat().st_size < whole.stat().st_size / 3
+    z, label = latents(11, 0, 500, 64), torch.arange(500) % 10
+    images = torch.from_numpy(run(small, z=z.numpy(), label=label.numpy()))
+    guide = pg.Classifier.load("guide")
+    assert int((guide.label(images) != guide.label(pg.load("digits").images(z, label))).sum()) <= 10
+
+
+def test_a_quantised_graph_that_suffers_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("pocketgan.export.MOST_READ_OTHERWISE", -1)
+    files = pg.export_model(ROOT / "zoo/mlp-0", to=["onnx"], out=tmp_path / "out", quiet=True)
+    assert files[1].bytes == 0
+    assert files[1].note.startswith("not kept: the guide reads")
+    assert [path.name for path in (tmp_path / "out/onnx").iterdir()] == ["generator.onnx"]
+
+
+def test_a_graph_that_gives_other_bytes_is_refused(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from pocketgan.export import tracing
+
+    real = tracing.runner
+    monkeypatch.setattr(tracing, "runner", lambda path: lambda inputs: real(path)(inputs) // 2)
+    with pytest.raises(PocketganError, match=r"generator\.onnx does not give what pocketgan gives .* nothing was"):
+        pg.export_model("digits", to=["onnx"], out=tmp_path / "out", quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_discriminator_and_classifier_are_graphs_too(pocket_model: Model, tmp_path: Path) -> None:
+    files = pg.export_model(pocket_model, to=["onnx"], out=tmp_path / "pair", quiet=True)
+    assert [one.path.stem for one in files] == ["generator", "generator-int8", "discriminator"]
+    images, label = pocket_model.sample(20).images, torch.arange(20) % 10
+    logits = run(tmp_path / "pair/onnx/discriminator.onnx", images=images.numpy(), label=label.numpy())
+    assert pocket_model.discriminator is not None
+    ours = pocket_model.discriminator(images.float() / 127.5 - 1, label).logits.detach()
+    assert torch.allclose(torch.from_numpy(logits), ours, atol=1e-4)
+
+    assert ended("export", "guide", "--to", "onnx", "--out", tmp_path / "guide", "--quiet") == 0
+    probabilities = torch.from_numpy(run(tmp_path / "guide/onnx/classifier.onnx", images=images.numpy()))
+    assert torch.allclose(probabilities, pg.Classifier.load("guide").probabilities(images), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gan", "onehot"])
+def test_a_users_own_code_is_traced(name: str, tmp_path: Path) -> None:
+    recipe, _ = settled(gan_recipe(None, {"networks": str(ROOT / f"tests/networks/{name}.py")}), (1, 28, 28), 10)
+    model = Model(*build_pair(recipe, (1, 28, 28), 10), recipe, (1, 28, 28), tuple("0123456789"), {"took_part": []})
+    files = pg.export_model(model, to=["onnx", "torch"], out=tmp_path / "out", quiet=True)
+    assert {one.path.name for one in files} >= {"generator.onnx", "discriminator.onnx", "generator.pt2"}
+    assert all(one.check.rows == 1000 for one in files)
+
+
+def test_the_python_of_the_readme_runs_without_pocketgan(exported: Path, tmp_path: Path) -> None:
+    (code,) = re.findall(
+        r"<!-- tested with onnxruntime -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+    )
+    assert len(code.splitlines()) == 5
+    (tmp_path / "digits-export").symlink_to(exported)
+    forbid = "import sys; sys.modules['pocketgan'] = sys.modules['torch'] = None\n"
+    subprocess.run(
+        [sys.executable, "-c", forbid + code + "assert images.shape == (16, 1, 28, 28)"], check=True, cwd=tmp_path
+    )
+
+
+def test_the_hub_reads_the_card(tmp_path: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    pg.export_model(ROOT / "zoo/mlp-0", to=["hub"], out=tmp_path / "out", quiet=True)
+    card = ModelCard.load(tmp_path / "out/hub/README.md")
+    assert (card.data.license, card.data.library_name) == ("cc-by-sa-3.0", "pocketgan")
+    assert {"gan", "pocketgan"} <= set(card.data.tags)
+    found = {result.metric_type: result for result in card.data.eval_results}
+    assert found["fd_judge_10k"].metric_args["floor"]["value"] == pytest.approx(1.4288, abs=1e-3)
+
+
+@contextmanager
+def a_hub(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """A server that answers as the hub does for one repository; its address, and what was asked of it."""
+    asked: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            if self.path.startswith(f"/api/models/someone/digits/revision/{COMMIT}"):
+                files = [{"rfilename": path.name} for path in folder.iterdir()]
+                self._send(json.dumps({"id": "someone/digits", "sha": COMMIT, "siblings": files}).encode())
+            elif self.path.startswith(f"/someone/digits/resolve/{COMMIT}/"):
+                file = folder / self.path.rpartition("/")[2]
+                self._send(file.read_bytes(), ETag=f'"{sha256(file)}"', **{"X-Repo-Commit": COMMIT})
+            else:
+                self.send_error(404)
+
+        do_HEAD = do_GET
+
+        def _send(self, content: bytes, **headers: str) -> None:
+            self.send_response(200)
+            for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        def log_message(self, *words: Any) -> None:
+            """Nothing is logged."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_model_comes_from_the_hub_by_its_commit_and_brings_no_code(exported: Path, tmp_path: Path) -> None:
+    served = shutil.copytree(exported / "hub", tmp_path / "served")
+    with a_hub(served) as (address, asked):
+        environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home")}
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+            environment.pop(name, None)
+        words = ["generate", f"hf://someone/digits@{COMMIT}", "--count", "20", "--format", "npz", "--quiet"]
+        generate = [sys.executable, "-m", "pocketgan", *words]
+        subprocess.run([*generate, "--out", str(tmp_path / "fakes")], check=True, env=environment)
+        missing = [*generate[:4], "hf://someone/digits@other", "--out", str(tmp_path / "none")]
+        refused = subprocess.run(missing, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "hf://someone/digits@other cannot be downloaded" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    got = {path.rpartition("/")[2] for path in asked if "/resolve/" in path}
+    assert got == {"config.json", "model.safetensors"}
+    images = np.load(tmp_path / "fakes/samples.npz")["images"]
+    assert np.array_equal(images, pg.load("digits").sample(20).images.numpy())
