@@ -236,7 +236,7 @@ def export(*models: str | Path, out: str | Path, quiet: bool = False) -> Path:
     Parameters
     ----------
     models
-        As in `export_model`.
+        Run folders, model folders, or digits, the shipped generator.
     out
         The Markdown file; one that is there is replaced.
     quiet

@@ -16,6 +16,8 @@ import torch
 from pocketgan.core.devices import find_device
 from pocketgan.core.threads import Neighbours, crowded
 
+EXTRAS = {"tensorboard": "tensorboard", "onnx": "onnxruntime", "hub": "huggingface_hub"}  # a module of each
+
 
 class Machine(NamedTuple):
     """What `pocketgan doctor` tells, in its order."""
@@ -64,7 +66,7 @@ def this_machine(data: tuple[str, ...]) -> Machine:
         device_auto=find_device("auto").type,
         fp32_gflops=fp32_gflops,
         bf16_gflops=bf16_gflops,
-        extras={"tensorboard": importlib.util.find_spec("tensorboard") is not None},
+        extras={name: importlib.util.find_spec(module) is not None for name, module in EXTRAS.items()},
         data=data,
     )
 

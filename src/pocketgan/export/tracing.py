@@ -59,8 +59,8 @@ def traced(graph: Graph) -> torch.export.ExportedProgram:
     except Exception as error:  # whatever a user's code raises under tracing
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise PocketganError(
-            f"the {graph.name} cannot be traced by torch.export ({reason}); in its forward write x.shape[0] for len(x), "
-            "and leave out branches that depend on values"
+            f"the {graph.name} cannot be traced by torch.export ({reason}); in its forward write x.shape[0] for "
+            "len(x), and leave out branches that depend on values"
         ) from error
 
 
@@ -89,6 +89,9 @@ def onnx_model(graph: Graph, program: torch.export.ExportedProgram) -> onnx.Mode
     assert made is not None, "the new exporter gives a program"
     model: onnx.ModelProto = made.model_proto
     assert [value.name for value in model.graph.input] == list(graph.inputs), "inputs keep their names"
+    del model.graph.value_info[:]  # shapes in between, which every program finds again
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
     model.producer_name, model.producer_version = "pocketgan", graph.metadata["pocketgan"]
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, graph.metadata)
