@@ -69,12 +69,12 @@ def test_a_list_of_layers_and_a_python_file_are_the_same_networks(name: str) -> 
 def test_probabilities_become_logits(name: str) -> None:
     _, discriminator = build_pair(as_python(name), SHAPES[name], 10)
     assert isinstance(discriminator, OwnDiscriminator)
-    images, labels = torch.rand(8, *SHAPES[name]) * 2 - 1, torch.arange(8)
+    images, labels = torch.rand(8, *SHAPES[name], generator=torch.Generator().manual_seed(0)) * 2 - 1, torch.arange(8)
     critique = discriminator(30 * images, labels)
     assert critique.logits.shape == (8,)
     assert discriminator.gives == ("probabilities" if name == "onehot" else "logits")
     if name != "onehot":
-        assert bool((critique.logits.abs() > 1.0).any())
+        assert bool((critique.logits < 0.0).any())
     assert critique.features.shape[0] == 8
 
 
