@@ -28,6 +28,7 @@ from pocketgan.models.model import Model
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.architectures import build_pair, settled
 from pocketgan.recipes import gan_recipe
+from pocketgan.runs.facts import PairFacts
 
 pytestmark = pytest.mark.extras
 ROOT = Path(__file__).parent.parent
@@ -122,7 +123,7 @@ def test_discriminator_and_classifier_are_graphs_too(pocket_model: Model, tmp_pa
 @pytest.mark.parametrize("name", ["gan", "onehot"])
 def test_a_users_own_code_is_traced(name: str, tmp_path: Path) -> None:
     recipe, _ = settled(gan_recipe(None, {"networks": str(ROOT / f"tests/networks/{name}.py")}), (1, 28, 28), 10)
-    model = Model(*build_pair(recipe, (1, 28, 28), 10), recipe, (1, 28, 28), tuple("0123456789"), {"took_part": []})
+    model = Model(*build_pair(recipe, (1, 28, 28), 10), recipe, (1, 28, 28), tuple("0123456789"), PairFacts())
     files = pg.export_model(model, to=["onnx", "torch"], out=tmp_path / "out", quiet=True)
     assert {one.path.name for one in files} >= {"generator.onnx", "discriminator.onnx", "generator.pt2"}
     assert all(one.check.rows == 1000 for one in files)

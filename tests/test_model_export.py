@@ -27,6 +27,7 @@ from pocketgan.networks.architectures import build_pair, settled
 from pocketgan.networks.layers import SameConv2d
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.recipes.layers import LAYERS
+from pocketgan.runs.facts import PairFacts
 
 NETWORKS = Path(__file__).parent / "networks"
 ZOO = Path(__file__).parent.parent / "zoo"
@@ -56,7 +57,7 @@ def untrained(recipe: Recipe, shape: tuple[int, int, int] = (1, 8, 8), names: tu
             assert module.running_var is not None
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
-    return Model(*pair, recipe, shape, names, {"nimg": 0, "took_part": []})
+    return Model(*pair, recipe, shape, names, PairFacts())
 
 
 def with_generator(layers: list[Any]) -> Recipe:

@@ -22,7 +22,6 @@ def write_exports(models: Sequence[str | Path], out: Path, quiet: bool) -> Path:
         for number, model in enumerate(models):
             made[Path(model).name] = export(model, Path(folder) / str(number), list(FORMATS), quiet=quiet)
     versions = {name: version(name) for name in ("onnxruntime", "torch")}
-    facts = made_with(CPU)
     lines = [
         "# Export",
         "",
@@ -32,8 +31,8 @@ def write_exports(models: Sequence[str | Path], out: Path, quiet: bool) -> Path:
         "float32; it is kept if a classifier reads at most 10 of its 1,000 images otherwise. Seconds are those of",
         "making and checking one file; the first ONNX file of a process includes the loading of the exporter.",
         "",
-        f"`pocketgan bench export {' '.join(map(str, models))}`: torch {facts['torch']}, "
-        f"onnx {version('onnx')}, onnxscript {version('onnxscript')}, {facts['machine']}.",
+        f"`pocketgan bench export {' '.join(map(str, models))}`: torch {versions['torch']}, "
+        f"onnx {version('onnx')}, onnxscript {version('onnxscript')}, {made_with(CPU).machine}.",
         "",
         "| model | file | MB | seconds | opened by | compared with pocketgan |",
         "|---|---|---:|---:|---|---|",

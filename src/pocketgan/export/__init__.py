@@ -200,7 +200,7 @@ def export(
             if classifier is not None:
                 own = graphs[0].answers if model is not None and classifier.shape == model.shape else None
                 graphs.append(classifier_graph(classifier, trial_images(classifier) if own is None else own))
-        card = kept_card(Path(subject)) if isinstance(subject, str | Path) else None
+        card = kept_card(subject) if isinstance(subject, str | Path) else None
         job = _Job(folder, model, classifier, card, tuple(graphs))
         made = []
         for number, name in enumerate(names):
@@ -235,6 +235,5 @@ def _networks(subject: Model | str | Path, trust_code: bool) -> tuple[Model | No
     has_classifier = holds(subject, "classifier")
     if has_classifier and not holds(subject, "model"):
         return None, Classifier.load(subject, "cpu")
-    return Model.load(subject, "cpu", trust_code=trust_code), Classifier.load(
-        subject, "cpu"
-    ) if has_classifier else None
+    classifier = Classifier.load(subject, "cpu") if has_classifier else None
+    return Model.load(subject, "cpu", trust_code=trust_code), classifier

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,10 @@ from pocketgan.core.pixels import PixelRange, to_bytes, to_floats
 from pocketgan.data.datasets import DATASETS
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
-from pocketgan.models.saved import made_with, weights_digest
+from pocketgan.models.saved import weights_digest
 from pocketgan.networks.contracts import Critique, Discriminator, Generator
-from pocketgan.recipes import Recipe
+from pocketgan.recipes import Recipe, rebuild_command
+from pocketgan.runs.facts import PairFacts
 
 CHECKED = 1000  # latents of seed 0 that a graph is compared on
 MOST_BYTES_APART = 1  # of 255, between our images and the graph's
@@ -127,7 +128,7 @@ def model_graphs(model: Model) -> list[Graph]:
     label = {"label": balanced_labels(0, CHECKED, len(model.class_names))} if model.conditional else {}
     images = model.images(z, label.get("label"))
     about = metadata(model) | {"latent_dim": str(z.shape[1])}
-    about |= {"nimg": str(model.facts.get("nimg", "")), "images": "uint8, 0 to 255, [N, C, H, W]"}
+    about |= {"nimg": str(model.facts.nimg), "images": "uint8, 0 to 255, [N, C, H, W]"}
     graphs = [_graph("generator", GeneratorGraph(model.generator), {"z": z, **label}, "images", about, images)]
     if model.discriminator is not None:
         judging = DiscriminatorGraph(model.discriminator, model.generator.pixels)
@@ -167,9 +168,9 @@ def _graph(
     return Graph(name, module, inputs, output, answers, {**about, "network": name, "weights_sha256": digest})
 
 
-def licence_of(facts: Mapping[str, Any]) -> str:
+def licence_of(subject: Model | Classifier) -> str:
     """The licence of the images that a network learned from, which what is made from them keeps; or nothing."""
-    return str(facts.get("data", {}).get("provenance", {}).get("licence", ""))
+    return subject.facts.data.provenance.get("licence", "")
 
 
 def published_recipe(recipe: Recipe) -> Recipe:
@@ -178,10 +179,12 @@ def published_recipe(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
-def published_data(model: Model) -> dict[str, Any]:
-    """What a model's facts say of the images that it learned from, again without folders."""
-    source, data = model.recipe.data.source, dict(model.facts.get("data", {}))
-    return data | {"name": str(data.get("name", "")).replace(source, _published(source))}
+def published_facts(model: Model) -> PairFacts:
+    """A model's facts, again without folders."""
+    source, data = model.recipe.data.source, model.facts.data
+    named = data.model_copy(update={"name": data.name.replace(source, _published(source))})
+    command = rebuild_command(published_recipe(model.recipe))
+    return model.facts.model_copy(update={"data": named, "command": command})
 
 
 def _published(source: str) -> str:
@@ -190,16 +193,16 @@ def _published(source: str) -> str:
 
 def metadata(subject: Model | Classifier) -> dict[str, str]:
     """What every file says of a network, as texts."""
-    facts, recipe = subject.facts, subject.recipe
+    recipe = subject.recipe
     if isinstance(recipe, Recipe):
         told = published_recipe(recipe).model_dump(exclude_none=True, mode="json")
     else:
         told = recipe.model_dump(mode="json") | {"source": _published(recipe.source)}
     return {
-        "pocketgan": str(made_with(torch.device("cpu"))["pocketgan"]),
+        "pocketgan": version("pocketgan"),
         "recipe": json.dumps(told),
-        "licence": licence_of(facts),
-        "data": str(facts.get("data", {}).get("provenance", {}).get("data", "")),
+        "licence": licence_of(subject),
+        "data": subject.facts.data.provenance.get("data", ""),
         "class_names": json.dumps(list(subject.class_names), ensure_ascii=False),
         "shape": json.dumps(list(subject.shape)),
     }

@@ -14,12 +14,12 @@ from pocketgan.core.files import sha256, write_bytes, write_json, write_text
 from pocketgan.core.latents import balanced_labels, latents
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.export import generator as rebuilding
-from pocketgan.export.graphs import CHECKED, Equality, equality, licence_of, metadata, published_data, published_recipe
+from pocketgan.export.graphs import CHECKED, Equality, equality, licence_of, metadata, published_facts, published_recipe
 from pocketgan.export.layers import generator_layers
 from pocketgan.models.model import Model
 from pocketgan.models.saved import HUB_ABOUT, HUB_NETWORK, model_content, weights_digest, write_network
 from pocketgan.networks.contracts import parameter_count
-from pocketgan.recipes import rebuild_command, recipe_toml
+from pocketgan.recipes import recipe_toml
 from pocketgan.scorecard.card import Score, Scorecard
 from pocketgan.scorecard.figures import METRICS, shown
 
@@ -27,6 +27,7 @@ FORMAT_VERSION = 1
 DRAWN = 100  # images of the picture
 PIXEL_RANGES = {"signed": (-1, 1), "unit": (0, 1)}
 LICENCES = ("mit", "apache-2.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
+WEIGHTS = {"ema": "moving average", "live": "as they were at the end"}
 COPYING = ("copy_share", "copy_share_judge", "memorisation", "duplicates")  # metrics that tell of it
 
 
@@ -78,14 +79,14 @@ def write_hub(model: Model, card: Scorecard | None, folder: Path) -> Equality:
         "class_names": list(model.class_names),
         "classes": max(1, len(model.class_names)),
         "pixel_range": list(PIXEL_RANGES[model.generator.pixels]),
-        "licence": licence_of(model.facts),
+        "licence": licence_of(model),
         "weights_sha256": weights_digest(model.generator),
         "layers": layers,
     }
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in content.items()}
     file = write_network(folder, HUB_NETWORK, model.generator, {**metadata(model), **texts, "format": "pt"})
-    facts = {**model.facts, "command": rebuild_command(recipe), "data": published_data(model)}
-    about = model_content(recipe, model.shape, model.class_names, facts, {file.name: sha256(file)})
+    sums = {file.name: sha256(file)}
+    about = model_content(recipe, model.shape, model.class_names, published_facts(model), sums)
     write_json(folder / HUB_ABOUT, {**content, "model": about})
     source = Path(rebuilding.__file__).read_bytes()
     write_bytes(folder / "generator.py", source)
@@ -106,7 +107,7 @@ def _compared(model: Model, folder: Path) -> Equality:
 
 def _own_card(model: Model, card: Scorecard | None) -> Scorecard | None:
     """The scorecard, if it is of this very training."""
-    ours = (model.recipe.seed, model.facts.get("nimg"))
+    ours = (model.recipe.seed, model.facts.nimg)
     return card if card and (card.made_by.get("seed"), card.made_by.get("nimg")) == ours else None
 
 
@@ -114,11 +115,11 @@ def _card_text(model: Model, card: Scorecard | None, lines: int) -> str:
     loader = PackageLoader("pocketgan.export", "")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     channels, height, width = model.shape
-    data = published_data(model)
+    facts = published_facts(model)
     scores = list(card.metrics.items()) if card else []
     return environment.get_template("card.md.j2").render(
         name=f"{model.recipe.name}-{model.recipe.seed}",
-        licence=licence_named(licence_of(model.facts)),
+        licence=licence_named(licence_of(model)),
         tags=["pocketgan", "gan", "image-generation", "pytorch", "safetensors"],
         results=_results(card) if card else [],
         drawn=DRAWN,
@@ -127,17 +128,14 @@ def _card_text(model: Model, card: Scorecard | None, lines: int) -> str:
         height=height,
         width=width,
         parameters=parameter_count(model.generator),
-        made_with=model.facts.get("made_with", {}),
+        made_with=facts.made_with.as_json(),
         class_names=model.class_names,
         lines=lines,
         latent_dim=model.recipe.model.latent_dim,
         pixel_range=PIXEL_RANGES[model.generator.pixels],
-        data=data,
-        origin=data.get("provenance", {}).get("data", ""),
-        nimg=model.facts.get("nimg"),
-        weights=model.facts.get("weights", ""),
+        facts=facts,
+        weights=WEIGHTS.get(facts.weights, facts.weights),
         digest=weights_digest(model.generator),
-        command=rebuild_command(published_recipe(model.recipe)),
         card=card,
         rows=[_row(name, score) for name, score in scores],
         memorised=[_memorised(name, score) for name, score in scores if score.metric in COPYING],
