@@ -19,6 +19,7 @@ from pocketgan.networks.own import OwnDiscriminator
 from pocketgan.recipes import Recipe, code, gan_recipe, recipe_toml
 from pocketgan.recipes.layers import LAYERS
 from pocketgan.recipes.pairs import PAIRS
+from pocketgan.runs.facts import PairFacts
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.loop import train_steps
 from pocketgan.training.state import new_state
@@ -196,7 +197,7 @@ def test_one_table_may_stand_for_a_presets(tmp_path: Path) -> None:
 
 def test_code_runs_for_its_user_alone(tmp_path: Path, digits: ImageSet) -> None:
     recipe = as_python("gan")
-    model = Model(*build_pair(recipe, digits.shape, 10), recipe, digits.shape, digits.class_names, {})
+    model = Model(*build_pair(recipe, digits.shape, 10), recipe, digits.shape, digits.class_names, PairFacts())
     model.save(tmp_path / "model")
     assert (tmp_path / "model" / code.CODE).read_bytes() == (NETWORKS / "gan.py").read_bytes()
     images = Model.load(tmp_path / "model").sample(2).images
@@ -210,7 +211,9 @@ def test_code_runs_for_its_user_alone(tmp_path: Path, digits: ImageSet) -> None:
 
 def test_changed_code_is_not_run(tmp_path: Path, digits: ImageSet) -> None:
     recipe = as_python("gan")
-    Model(*build_pair(recipe, digits.shape, 10), recipe, digits.shape, digits.class_names, {}).save(tmp_path / "model")
+    Model(*build_pair(recipe, digits.shape, 10), recipe, digits.shape, digits.class_names, PairFacts()).save(
+        tmp_path / "model"
+    )
     code._sources.clear()
     path = tmp_path / "model" / code.CODE
     path.write_text(path.read_text() + "\n# changed\n")

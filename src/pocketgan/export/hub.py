@@ -19,7 +19,7 @@ from pocketgan.export.layers import generator_layers
 from pocketgan.models.model import Model
 from pocketgan.models.saved import HUB_ABOUT, HUB_NETWORK, model_content, weights_digest, write_network
 from pocketgan.networks.contracts import parameter_count
-from pocketgan.recipes import recipe_toml
+from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.card import Score, Scorecard
 from pocketgan.scorecard.figures import METRICS, shown
 
@@ -90,7 +90,7 @@ def write_hub(model: Model, card: Scorecard | None, folder: Path) -> Equality:
     write_json(folder / HUB_ABOUT, {**content, "model": about})
     source = Path(rebuilding.__file__).read_bytes()
     write_bytes(folder / "generator.py", source)
-    write_text(folder / "recipe.toml", recipe_toml(recipe))
+    RunFolder(folder).write_recipe(recipe)  # called as in a run
     write_bytes(folder / "grid.png", to_png(grid(model.sample(DRAWN).images, 10), 2))
     write_text(folder / "README.md", _card_text(model, _own_card(model, card), len(source.splitlines())))
     return _compared(model, folder)
