@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +19,7 @@ PACKAGE = str(Path(pocketgan.__file__).parent)
 
 @contextmanager
 def counted() -> Iterator[set[tuple[str, str]]]:
-    """The functions of the package that are called inside the block, as (file, name); what importing calls is left out."""
+    """The package's functions that are called inside the block, as (file, name); what importing calls is left out."""
     called: set[tuple[str, str]] = set()
 
     def note(frame: FrameType, event: str, _: object) -> None:
@@ -43,12 +43,12 @@ def counted() -> Iterator[set[tuple[str, str]]]:
 
 def one_step(name: str) -> set[tuple[str, str]]:
     """What one step in the middle of a training calls."""
+    import torch
+
     from pocketgan.data.load import load_images
     from pocketgan.recipes import gan_recipe
     from pocketgan.training.loop import train_steps
     from pocketgan.training.state import new_state
-
-    import torch
 
     data = load_images("mnist", "train")
     recipe = gan_recipe(name, {"nimg": 10_000_000})
@@ -67,11 +67,8 @@ def main() -> None:
     else:
         from pocketgan.cli import main as program
 
-        with counted() as called:
-            try:
-                program(words)
-            except SystemExit:
-                pass
+        with counted() as called, suppress(SystemExit):
+            program(words)
     print(f"{len({file for file, _ in called})} files, {len(called)} functions: {' '.join(words)}", file=sys.stderr)
     if "--list" in sys.argv:
         for file in sorted({file for file, _ in called}):

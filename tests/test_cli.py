@@ -24,7 +24,7 @@ import torch
 from conftest import ended
 from pocketgan import cli
 from pocketgan.cli._command import Command
-from pocketgan.core import signals
+from pocketgan.core import process as signals
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
 from pocketgan.data.fakes import read_fakes

@@ -18,9 +18,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.latents import BLOCK, balanced_labels, latents
 from pocketgan.core.pixels import PixelRange, grid, to_bytes, to_floats, to_png
-from pocketgan.core.rng import rng
+from pocketgan.core.rng import BLOCK, balanced_labels, latents, rng
 from pocketgan.data.augment import rotate
 from pocketgan.data.idx import idx_header, is_idx, read_idx
 from pocketgan.data.image_set import ImageSet

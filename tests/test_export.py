@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.latents import BLOCK, latents
 from pocketgan.core.pixels import grid
+from pocketgan.core.rng import BLOCK, latents
 from pocketgan.data.datasets import DATASETS
 from pocketgan.data.idx import read_idx
 from pocketgan.data.image_set import Samples

@@ -17,7 +17,7 @@ import torch
 
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import alone_in, write_bytes
-from pocketgan.core.signals import Terminated, held_back
+from pocketgan.core.process import Terminated, held_back
 from pocketgan.training import checkpoint, listeners
 from pocketgan.training.checkpoint import FORMAT_VERSION, checkpoints, load_newest, save_checkpoint
 from pocketgan.verbs.train import train

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pocketgan.core import _unfinished as unfinished
+from pocketgan.core import files as unfinished
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import alone_in, refuse_existing, refuse_unwritable, whole_folder, write_bytes
 from soak.children import POSIX, Child, command

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pocketgan.core.memory import peak_memory_mb
+from pocketgan.core.process import peak_memory_mb
 
 ALLOCATE = """
 import ctypes
-from pocketgan.core.memory import keep_freed_memory
+from pocketgan.core.process import keep_freed_memory
 
 class Told(ctypes.Structure):  # by mallinfo(3)
     _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.latents import BLOCK
+from pocketgan.core.rng import BLOCK
 from pocketgan.data.fakes import read_fakes
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier

@@ -11,8 +11,7 @@ import torch
 
 from conftest import drawing_model
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.latents import BLOCK, latents, slerp
-from pocketgan.core.rng import derive
+from pocketgan.core.rng import BLOCK, derive, latents, slerp
 from pocketgan.data.image_set import ImageSet
 from pocketgan.metrics.appearance import STROKES, strokes
 from pocketgan.models.classifier import Classifier

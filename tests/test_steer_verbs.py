@@ -15,8 +15,8 @@ from scipy.stats import ks_2samp
 
 from conftest import ended
 from pocketgan.bench.steering import steering_results
-from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_png
+from pocketgan.core.rng import latents
 from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import read_fakes
 from pocketgan.metrics.steering import latent_distance, norm_distance, spread_within

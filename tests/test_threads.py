@@ -14,7 +14,7 @@ import torch
 
 from conftest import ended
 from pocketgan.core import threads
-from pocketgan.core.threads import CHOSEN, SPINNING, Crowding, Neighbours, bound_spinning, crowded
+from pocketgan.core.process import CHOSEN, SPINNING, Crowding, Neighbours, bound_spinning, crowded
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_what_the_user_set_stays(bare: pytest.MonkeyPatch, name: str) -> None:
 def test_the_command_line_bounds_spinning_before_torch_is_loaded() -> None:
     code = (
         "import os, sys\n"
-        "from pocketgan.core.signals import load_torch\n"
+        "from pocketgan.core.process import load_torch\n"
         "found = []\n"
         "class Look:\n"
         "    def find_spec(self, name, path, target=None):\n"

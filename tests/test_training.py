@@ -19,7 +19,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.objectives.losses import LOSSES
 from pocketgan.recipes import GAN_PRESETS, Recipe, gan_recipe, write_recipe
-from pocketgan.recipes.sections import ObjectiveConfig
+from pocketgan.recipes.recipe import ObjectiveConfig
 from pocketgan.runs.facts import EpochEvent
 from pocketgan.runs.folder import RunFolder
 from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpoint

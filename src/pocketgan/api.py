@@ -286,7 +286,7 @@ def _fields(
 
 def _compute_with(threads: int | None) -> None:
     """Set how many threads compute on the CPU."""
-    from pocketgan.core.signals import load_torch
+    from pocketgan.core.process import load_torch
 
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads} is too small; give at least 1")
@@ -926,7 +926,7 @@ def list_recipes(name: str | None = None, *, quick: bool = False, quiet: bool = 
     UsageError
         The name is unknown.
     """
-    from pocketgan.core.signals import load_torch
+    from pocketgan.core.process import load_torch
     from pocketgan.recipes.costs import recipe_rows
 
     rows = recipe_rows(name)

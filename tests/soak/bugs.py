@@ -14,7 +14,7 @@ class Bug(NamedTuple):
     new: str
 
 
-FILES, UNFINISHED = "core/files.py", "core/_unfinished.py"
+FILES, UNFINISHED = "core/files.py", "core/files.py"
 CHECKPOINT, HEALTH = "training/checkpoint.py", "training/health.py"
 TRAINER, LISTENERS, FINITE = "training/trainer.py", "training/listeners.py", "training/trouble.py"
 DOWNLOAD = "data/download.py"
@@ -54,7 +54,7 @@ BUGS = [
     Bug("good checkpoint not kept", CHECKPOINT, "if not any(is_good(path) for path in kept):", "if False:"),
     Bug("events not cut", "runs/folder.py", 'if line.get("nimg", 0) <= nimg and', "if"),
     Bug("threads not compared", "core/devices.py", '        "threads": torch.get_num_threads(),\n', ""),
-    Bug("second signal waits", "core/signals.py", "        if self.came is not None:\n            _end(number)\n", ""),
+    Bug("second signal waits", "core/process.py", "        if self.came is not None:\n            _end(number)\n", ""),
     Bug("signal not saved", LISTENERS, "(training.stopping or self.wants_milestone(training))", "self.wants_milestone(training)"),
     Bug("signal waits for a milestone", TRAINER, "return stop.came is not None or any(", "return any("),
     Bug("NaN not looked for", FINITE, "if not math.isfinite(sum(numbers)) or not math.isfinite(spoilt):", "if False:"),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pocketgan.bench.loops import CPU, LOOPS, OWN, preset_here
 from pocketgan.bench.throughput import speed, warm
 from pocketgan.core.files import write_text
-from pocketgan.core.memory import keep_freed_memory
+from pocketgan.core.process import keep_freed_memory
 from pocketgan.core.terminal import Display
 from pocketgan.data.load import load_images
 from pocketgan.models.saved import made_with

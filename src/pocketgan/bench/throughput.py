@@ -17,9 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pocketgan.bench.loops import CPU, LOOPS, preset_here
 from pocketgan.core.files import write_text
-from pocketgan.core.latents import BLOCK
 from pocketgan.core.machine import matmul_speed
-from pocketgan.core.memory import keep_freed_memory, peak_memory_mb
+from pocketgan.core.process import keep_freed_memory, peak_memory_mb
+from pocketgan.core.rng import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.data.load import load_images
 from pocketgan.models.model import Model

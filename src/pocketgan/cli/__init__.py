@@ -14,8 +14,7 @@ from pocketgan.bench import api as bench
 from pocketgan.cli import _errors
 from pocketgan.cli import _printing as printing
 from pocketgan.cli._command import Command
-from pocketgan.core.memory import keep_freed_memory
-from pocketgan.core.signals import Terminated, terminate
+from pocketgan.core.process import Terminated, keep_freed_memory, terminate
 from pocketgan.recipes.code import trust_here
 
 DEBUG, TRUST_CODE = "--debug", "--trust-code"

@@ -17,7 +17,7 @@ from cyclopts.validators import Number
 
 from pocketgan import api
 from pocketgan.core.errors import UsageError
-from pocketgan.core.signals import load_torch
+from pocketgan.core.process import load_torch
 
 
 class Command(NamedTuple):

@@ -12,7 +12,7 @@ from typing import NoReturn
 from cyclopts import CycloptsError
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.signals import Terminated
+from pocketgan.core.process import Terminated
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # in torch's RuntimeErrors
 

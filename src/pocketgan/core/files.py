@@ -1,7 +1,9 @@
 """Files that are whole or absent: written beside, synced, renamed, their folder synced.
 
 Every writer of the program goes through here, so a kill or a full disk leaves either the old file or the new one.
-Imports no torch.
+Unfinished files are named for their target, locked while their writer lives (flock, which a death frees at once and
+which holds across containers), and removed when it is dead. Windows has no such lock: there only a run's own folder is
+tidied. Imports no torch.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import stat
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,8 +25,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pocketgan.core._unfinished import PARTIAL, remove_litter, remove_unless_held, unfinished
 from pocketgan.core.errors import PocketganError, UsageError
+
+if sys.platform != "win32":
+    import fcntl
+
 
 LOCK, HOLDER = ".lock", ".lock-holder.json"  # of a folder in use, and who uses it
 MAX_TEXT_BYTES = 4 << 20  # of a JSON file; what is parsed takes many times as much memory
@@ -259,3 +267,100 @@ def sha256(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+PARTIAL = ".partial-"  # what an unfinished file or folder begins with
+
+
+@contextmanager
+def unfinished(target: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A new, empty file (or folder) beside `target`, to be renamed; what is left of it after the block is removed.
+
+    What dead processes left for the same target is removed first, so a disk that they filled has its space again.
+    """
+    remove_litter(target)
+    path, lock = _held(target, folder)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_litter(target: Path) -> None:
+    """Remove unfinished files and folders of `target` whose writer is dead."""
+    with suppress(OSError):
+        for path in list(target.parent.glob(f"{_beginning(target)}*")):
+            remove_unless_held(path)
+
+
+def remove_unless_held(path: Path, *, unsure: bool = False) -> None:
+    """Remove an unfinished file or folder, but not that of a living writer; `unsure`: also where locks cannot tell."""
+    try:
+        lock = _lock(path)
+    except (FileNotFoundError, BlockingIOError):
+        return  # renamed or removed meanwhile; or its writer lives
+    if lock is not None or unsure:
+        _remove(path)
+    if lock is not None:
+        os.close(lock)
+
+
+def _beginning(target: Path) -> str:
+    """What names of a target's unfinished files begin with; a digest, because a target's own name may be too long."""
+    return f"{PARTIAL}{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
+
+
+def _held(target: Path, folder: bool) -> tuple[Path, int | None]:
+    """A new unfinished file or folder, and its lock where there are locks."""
+    while True:
+        if folder:
+            path = Path(tempfile.mkdtemp(prefix=_beginning(target), dir=target.parent))
+        else:
+            handle, name = tempfile.mkstemp(prefix=_beginning(target), dir=target.parent)
+            os.close(handle)
+            path = Path(name)
+        with suppress(FileNotFoundError, BlockingIOError):  # another process tidies, and took it for litter: anew
+            lock = _lock(path)
+            if path.exists():
+                return path, lock
+            if lock is not None:
+                os.close(lock)
+
+
+def _lock(path: Path) -> int | None:
+    """Lock a path until what is returned is closed; None where that cannot be done.
+
+    Raises
+    ------
+    BlockingIOError
+        Another holds it.
+    FileNotFoundError
+        It is gone.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return None
+    return handle
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()

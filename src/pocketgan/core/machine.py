@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from pocketgan.core.devices import find_device
-from pocketgan.core.threads import Neighbours, crowded
+from pocketgan.core.process import Neighbours, crowded
 
 EXTRAS = {"tensorboard": "tensorboard", "onnx": "onnxruntime", "hub": "huggingface_hub"}  # a module of each
 

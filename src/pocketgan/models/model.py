@@ -1,4 +1,4 @@
-"""A trained generator: load, save, sample."""
+"""A trained generator: load, save, sample. Where its latents come from, and how they become images."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import html
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from pocketgan.core.devices import find_device
+from pocketgan.core.devices import find_device, sent
 from pocketgan.core.errors import UsageError
-from pocketgan.core.latents import BLOCK
+from pocketgan.core.pixels import to_bytes
+from pocketgan.core.rng import BLOCK, balanced_labels, latents
 from pocketgan.data.class_names import class_index
 from pocketgan.data.image_set import Samples, joined
 from pocketgan.models.saved import check_sum, load_weights, model_folder, read_model_file, save_networks
-from pocketgan.models.sources import Source, asked, prior, steered
 from pocketgan.networks.architectures import empty_discriminator, empty_generator
 from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, parameter_count
-from pocketgan.networks.drawing import draw
 from pocketgan.recipes import Recipe
 from pocketgan.recipes.code import Factory, find_beside, remember_classes, trust_here
 from pocketgan.runs.facts import PairFacts, PairFile
@@ -314,3 +314,100 @@ class Model:
     def _repr_html_(self) -> str:
         picture = base64.b64encode(self.sample(20)._repr_png_()).decode()
         return f'<p>{html.escape(repr(self))}</p><img alt="20 samples" src="data:image/png;base64,{picture}">'
+
+
+class Source(NamedTuple):
+    """What a block of samples is drawn from.
+
+    Attributes
+    ----------
+    draw
+        ``draw(block, seed)`` gives the latents float32 ``[BLOCK, D]`` of the block that starts at this index, and their
+        classes int64 ``[BLOCK]`` or None.
+    class_names, label_source, provenance
+        Of the samples, as in `Samples`.
+    """
+
+    draw: Callable[[int, int], tuple[Tensor, Tensor | None]]
+    class_names: tuple[str, ...]
+    label_source: str
+    provenance: dict[str, str]
+
+
+def prior(latent_dim: int) -> Source:
+    """Latents of the prior, without classes."""
+
+    def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
+        return latents(seed, block, block + BLOCK, latent_dim), None
+
+    return Source(draw, (), "none", {})
+
+
+def asked(latent_dim: int, class_names: tuple[str, ...], label: int | None) -> Source:
+    """Latents of the prior, with the classes that a conditional generator is asked for."""
+
+    def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
+        return latents(seed, block, block + BLOCK, latent_dim), _labels(block, label, len(class_names))
+
+    return Source(draw, class_names, "asked", {})
+
+
+def steered(steering: Steering, wish: Wish, stop: int) -> Source:
+    """Latents that a fitted method finds for classes.
+
+    Raises
+    ------
+    UsageError
+        As in `Steering.provider`.
+    """
+    provide, names = steering.provider(wish, stop), steering.names()
+
+    def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
+        labels = _labels(block, wish.label, len(names))
+        return provide(labels, block, seed), labels
+
+    return Source(draw, names, "steered", {"steered_by": steering.fitted(wish.method).facts.method})
+
+
+def _labels(block: int, label: int | None, classes: int) -> Tensor:
+    """The classes of one block: all one, or in turn."""
+    if label is not None:
+        return torch.full((BLOCK,), label)
+    return balanced_labels(block, block + BLOCK, classes)
+
+
+@torch.no_grad()
+def draw(generator: Generator, z: Tensor, labels: Tensor | None = None, *, exact: bool = True) -> Tensor:
+    """The images of latents.
+
+    Parameters
+    ----------
+    generator
+        In evaluation mode.
+    z
+        float32 ``[N, latent_dim]``, N at least 1.
+    labels
+        int64 ``[N]``, for conditional generators.
+    exact
+        Compute in whole padded blocks, so that their company never changes the bytes of an image. Without it they are
+        computed as they are, which is far faster for a few: a byte may differ by one.
+
+    Returns
+    -------
+    Tensor
+        uint8 ``[N, C, H, W]``, on the CPU.
+    """
+    device = next(generator.parameters()).device
+    made = []
+    for begin in range(0, len(z), BLOCK):
+        part = z[begin : begin + BLOCK]
+        size = BLOCK if exact else len(part)
+        padded = torch.zeros(size, z.shape[1])
+        padded[: len(part)] = part
+        y = None
+        if labels is not None:
+            y = torch.zeros(size, dtype=torch.int64)
+            y[: len(part)] = labels[begin : begin + BLOCK]
+            y = sent(y, device)
+        made.append(to_bytes(generator(sent(padded, device), y), generator.pixels)[: len(part)].contiguous())
+    return torch.cat(made).cpu()

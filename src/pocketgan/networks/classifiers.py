@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.pixels import MIN_SIDE
 from pocketgan.core.rng import seeded
-from pocketgan.networks.contracts import Shape
-from pocketgan.networks.initialisation import keras_initialisation
+from pocketgan.networks.contracts import Shape, keras_initialisation
 
 
 class CNN(nn.Module):

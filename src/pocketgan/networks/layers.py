@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pocketgan.core.devices import memory_format
-from pocketgan.networks.contracts import Critique, Discriminator, Dropout, Generator
-from pocketgan.networks.initialisation import INITIALISATIONS
+from pocketgan.networks.contracts import INITIALISATIONS, Critique, Discriminator, Dropout, Generator
 from pocketgan.recipes import layers as config
 from pocketgan.recipes.layers import DiscriminatorConfig, GeneratorConfig, Sizes, Step
 

@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketgan.core.devices import memory_format
-from pocketgan.core.latents import latents
-from pocketgan.networks.contracts import Critique, Discriminator, Generator, Shape
-from pocketgan.networks.initialisation import he_initialisation
+from pocketgan.core.rng import latents
+from pocketgan.networks.contracts import Critique, Discriminator, Generator, Shape, he_initialisation
 
 WIDTH = 64  # channels at a quarter of the side, if none is given; half of them at half the side
 EMBEDDING = 64  # length of a class's embedding in the generator

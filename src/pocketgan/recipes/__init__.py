@@ -4,7 +4,15 @@ Imports no torch.
 """
 
 from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
-from pocketgan.recipes.recipe import ClassifierRecipe, Recipe
+from pocketgan.recipes.recipe import (
+    ClassifierRecipe,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    Recipe,
+    ScheduleConfig,
+)
 from pocketgan.recipes.resolve import (
     BUDGETS,
     classifier_recipe,
@@ -15,7 +23,6 @@ from pocketgan.recipes.resolve import (
     recipe_toml,
     write_recipe,
 )
-from pocketgan.recipes.sections import DataConfig, ModelConfig, ObjectiveConfig, OptimizerConfig, ScheduleConfig
 
 __all__ = [
     "BUDGETS",

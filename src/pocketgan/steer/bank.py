@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pocketgan.core.latents import latents
-from pocketgan.core.rng import rng
+from pocketgan.core.rng import latents, rng
 from pocketgan.steer.guides import Frozen
 from pocketgan.steer.method import Budget, Context
 

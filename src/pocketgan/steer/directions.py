@@ -18,8 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.latents import latents
-from pocketgan.core.rng import derive, rng, seeded
+from pocketgan.core.rng import derive, latents, rng, seeded
 from pocketgan.metrics.appearance import STROKES, strokes
 from pocketgan.steer.guides import Frozen
 from pocketgan.steer.method import Budget, Context, descend

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.core.latents import latents
-from pocketgan.core.rng import derive, rng, seeded
+from pocketgan.core.rng import derive, latents, rng, seeded
 from pocketgan.steer.guides import Frozen
 from pocketgan.steer.method import Budget, Collected, Context, descend
 

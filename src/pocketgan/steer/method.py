@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
-from pocketgan.core.latents import BLOCK, latents
-from pocketgan.core.rng import derive
+from pocketgan.core.rng import BLOCK, derive, latents
 from pocketgan.metrics.labels import ErrorRate, wilson_interval
 from pocketgan.models.saved import weights_digest
 from pocketgan.steer.guides import Frozen

@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_floats
-from pocketgan.core.rng import derive
+from pocketgan.core.rng import derive, latents
 from pocketgan.steer.guides import Frozen
 from pocketgan.steer.method import SURE, Budget, Context
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.latents import BLOCK
 from pocketgan.core.pixels import PixelRange
+from pocketgan.core.rng import BLOCK
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.contracts import Generator, Shape

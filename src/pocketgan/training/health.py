@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.core.latents import latents
 from pocketgan.core.pixels import to_bytes, to_floats
+from pocketgan.core.rng import latents
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import Recipe

@@ -16,10 +16,9 @@ import torch
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_bytes
-from pocketgan.core.memory import peak_memory_mb
 from pocketgan.core.pixels import grid, to_png
+from pocketgan.core.process import Crowding, peak_memory_mb
 from pocketgan.core.terminal import Bar, Display
-from pocketgan.core.threads import Crowding
 from pocketgan.data.image_set import ImageSet, Samples
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model

@@ -21,7 +21,7 @@ from pocketgan.networks.contracts import Critique
 from pocketgan.objectives.losses import HALVES, loss_of
 from pocketgan.objectives.penalties import gradient_penalty, r1_growth
 from pocketgan.recipes import Recipe
-from pocketgan.recipes.sections import ObjectiveConfig
+from pocketgan.recipes.recipe import ObjectiveConfig
 from pocketgan.training.groups import groups_of, share_out_clusters
 from pocketgan.training.state import TrainState, update_ema
 from pocketgan.training.trouble import FiniteCheck

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pocketgan.core.devices import exactness
 from pocketgan.core.errors import UsageError
-from pocketgan.core.signals import Stop, held_back
+from pocketgan.core.process import Stop, held_back
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.models.saved import data_facts, made_with, save_state_dict, weights_digest

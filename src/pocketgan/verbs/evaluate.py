@@ -9,7 +9,7 @@ from typing import Any
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import refuse_existing, whole_folder, write_json
-from pocketgan.core.latents import BLOCK
+from pocketgan.core.rng import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.data.datasets import DATASETS, dataset_like
 from pocketgan.data.image_set import ImageSet, joined

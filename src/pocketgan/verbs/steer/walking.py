@@ -13,8 +13,8 @@ from torch import Tensor
 
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, whole_folder, write_bytes
-from pocketgan.core.latents import slerp
 from pocketgan.core.pixels import grid, to_pillow, to_png
+from pocketgan.core.rng import slerp
 from pocketgan.core.terminal import Display
 from pocketgan.models.model import Model
 from pocketgan.verbs.steer.inverting import pictures_of
