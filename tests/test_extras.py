@@ -23,7 +23,7 @@ import pocketgan as pg
 from conftest import ended
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import sha256
-from pocketgan.core.latents import latents
+from pocketgan.core.rng import latents
 from pocketgan.models.model import Model
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.architectures import build_pair, settled

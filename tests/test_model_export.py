@@ -16,7 +16,7 @@ import pocketgan as pg
 from conftest import ended, layer_recipe
 from pocketgan.bench.results import keep
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.latents import latents
+from pocketgan.core.rng import latents
 from pocketgan.data.image_set import ImageSet
 from pocketgan.export import graphs
 from pocketgan.export.generator import Generator

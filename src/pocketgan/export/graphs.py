@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pocketgan.core.latents import balanced_labels, latents
 from pocketgan.core.pixels import PixelRange, to_bytes, to_floats
+from pocketgan.core.rng import balanced_labels, latents
 from pocketgan.data.datasets import DATASETS
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model

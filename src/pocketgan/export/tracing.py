@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
-from pocketgan.core.latents import BLOCK
+from pocketgan.core.rng import BLOCK
 from pocketgan.export.graphs import Equality, Graph, equality
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pocketgan.core.latents import balanced_labels, latents
+from pocketgan.core.rng import balanced_labels, latents
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier, guide_for
+from pocketgan.models.model import draw
 from pocketgan.networks.contracts import Generator
-from pocketgan.networks.drawing import draw
 
 DRAWN = 100  # images that the guide reads
 MUCH = 0.05  # more confidence than the import's own images get: another network is likelier
