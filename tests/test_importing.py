@@ -97,7 +97,7 @@ def test_a_pickled_sequential_tells_its_layers_and_computes_the_same(
         expected = its(z[:, :, None, None] if as_map else z).view(5, 1, 28, 28)
         assert torch.allclose(model.generator(z), expected, atol=1e-6)
     assert model.generator.pixels == ("unit" if make is transposed else "signed")
-    assert "nothing in its forward besides its Sequential" in found.assumed
+    assert any("besides its Sequential" in line for line in found.assumed) == (make is dense)
 
 
 @pytest.mark.parametrize("first", ["generator", "discriminator"])

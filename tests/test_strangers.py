@@ -209,7 +209,7 @@ def test_pickles_of_modules_and_state_dicts_are_read_whatever_wrote_them(what: s
     found = tensors.read_weights(path)
     for value, its in zip(network.state_dict().values(), found.tensors.values(), strict=True):
         assert torch.equal(value, its)
-    assert (found.tree is None) == (what == "state dict")
+    assert (found.listing is None) == (what == "state dict")
     assert ("whole module" in found.what) == (what != "state dict")
 
 

@@ -496,13 +496,13 @@ def import_file(
     Parameters
     ----------
     file
-        A safetensors file, or a state dict or a whole module that torch.save or pickle.dump wrote (G.pkl, D.pkl, C.pkl,
-        .pt, …): told by content.
+        A safetensors file, a state dict or a whole module that torch.save or pickle.dump wrote (G.pkl, D.pkl, C.pkl,
+        .pt, …), or a model that Keras saved (.keras, .h5): told by content.
     out
         A new folder, or the one that holds the other network of the pair.
     recipe
         The recipe of the networks, of a pair or of a classifier; the tensors say which of them the file holds, and must
-        have its shapes in its order. A whole module that is or holds one Sequential needs none.
+        have its shapes in its order. A whole module that is or holds one Sequential needs none, nor does Keras' file.
     key
         Which network, where the file holds several: its key in the dictionary. A refusal lists them.
     networks

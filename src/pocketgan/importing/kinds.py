@@ -7,10 +7,9 @@ import json
 import zipfile
 from typing import NamedTuple
 
-from pocketgan.importing.child import TORCH_MAGIC, ZIP_MAGIC
+from pocketgan.importing.child import HDF5_MAGIC, TORCH_MAGIC, ZIP_MAGIC
 
 SAVE = "save the state_dict() of its network with torch.save"
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PICTURES = {b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
 PACKED = {
     b"\x1f\x8b": "gzip",
@@ -76,7 +75,7 @@ def _other_kind(content: bytes) -> Kind:
             if begin.startswith(magic):
                 return Kind(f"a {name} {what}" if table is PICTURES else f"a {what} {name}", remedy)
     if begin.startswith(HDF5_MAGIC):
-        return Kind("an HDF5 file")
+        return Kind("an HDF5 file of Keras")
     if begin[4:8] == b"TFL3":
         return Kind("a TensorFlow Lite file", "import the Keras file that it was made from")
     if begin[:1] == b"\x08" and (b"pytorch" in begin or b"onnx" in begin.lower() or b"tf2onnx" in begin):

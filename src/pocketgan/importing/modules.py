@@ -23,11 +23,14 @@ class Listing(NamedTuple):
         What the first layer with weights takes: features of vectors or channels of maps; 0 where there is none.
     doubt
         Why this need not be all that the module does, or not in this order; empty where it is known.
+    assumed
+        What is taken for granted all the same.
     """
 
     layers: tuple[Entry, ...]
     inputs: int
-    doubt: str
+    doubt: str = ""
+    assumed: tuple[str, ...] = ()
 
 
 class _UnlikeError(Exception):
@@ -53,7 +56,8 @@ def listing_of(tree: Tree) -> Listing:
             doubt = doubt or f"{_short(tree)} has a layer that no list can hold: {error}"
         settings = layer["settings"]
         inputs = inputs or settings.get("in_features", settings.get("in_channels", 0))
-    return Listing(tuple(layers), inputs, doubt)
+    held = () if inner is tree else (f"nothing in the forward of {_short(tree)} besides its Sequential",)
+    return Listing(tuple(layers), inputs, doubt, held)
 
 
 def _short(tree: Tree) -> str:

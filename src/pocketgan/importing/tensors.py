@@ -7,18 +7,20 @@ import os
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
 import pocketgan
-from pocketgan.core.errors import PocketganError
+from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import read_bytes
-from pocketgan.importing import child
+from pocketgan.importing import child, keras, modules
 from pocketgan.importing.kinds import SAVE, Kind, kind_of
+from pocketgan.importing.modules import Listing
 
 MAX_BYTES = 1 << 30  # of a model file
 MAX_HEADER = 1 << 20  # bytes of a safetensors file's header
@@ -37,20 +39,20 @@ class Weights(NamedTuple):
         The file in words: "a plain pickle of a whole module".
     tensors
         By their names, in the file's order.
-    tree
-        Of a whole module: its class, its settings, its parts, as `unpickling.tree_of` gives them; else None.
+    listing
+        The layers that the file tells, where it does; None where only a recipe can.
     """
 
     what: str
     tensors: dict[str, Tensor]
-    tree: dict[str, Any] | None
+    listing: Listing | None = None
 
 
 def read_weights(path: Path, key: str = "") -> Weights:
-    """What is in a safetensors file, a file of ``torch.save`` or a plain pickle: a state dict or a whole module.
+    """What is in a safetensors file, a file of ``torch.save``, a plain pickle or a file of Keras.
 
-    A pickle is opened in a child process with limits on memory and time, and no name in it is looked up. There is no
-    fallback.
+    Pickles and HDF5 files are opened in a child process with limits on memory and time, and no name in a pickle is
+    looked up. There is no fallback.
 
     Parameters
     ----------
@@ -69,21 +71,24 @@ def read_weights(path: Path, key: str = "") -> Weights:
     kind = kind_of(content)
     if kind.remedy:
         raise PocketganError(f"{path} is {kind.what}, which is not imported; {kind.remedy}; {STILL}")
+    one = content[8:9] == b"{" or "Keras" in kind.what
+    if one and key:
+        raise UsageError(f"{path} is {kind.what}, which holds one network; drop --key")
+    if "Keras" in kind.what and find_spec("h5py") is None:
+        raise UsageError(f"{path} is {kind.what}, which needs h5py: pip install 'pocketgan[keras]'")
     if content[8:9] == b"{":
-        if key:
-            raise PocketganError(f"{path} is {kind.what}, which holds one network; drop --key")
-        weights = _from_safetensors(path, content, kind)
+        weights = Weights(kind.what, _from_safetensors(path, content)[0])
     else:
         del content
-        weights = _from_safetensors(path, _converted(path, key, kind), kind)
+        weights = _told(path, kind, *_from_safetensors(path, _converted(path, key, kind)))
     for name, tensor in weights.tensors.items():
         if tensor.dtype in FLOATS and not bool(tensor.isfinite().all()):
             raise PocketganError(f"{path} holds numbers in {name!r} that are not finite; train the network again")
     return weights
 
 
-def _from_safetensors(path: Path, content: bytes, kind: Kind) -> Weights:
-    """Tensors in the order that the metadata keep, or in the one that their names tell."""
+def _from_safetensors(path: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors in the order that the metadata keep, or in the one that their names tell; and the metadata."""
     length = int.from_bytes(content[:8], "little")
     if length > min(len(content) - 8, MAX_HEADER):
         raise PocketganError(f"{path} claims a header of {length:,} bytes, more than it has or is read; save it again")
@@ -92,15 +97,27 @@ def _from_safetensors(path: Path, content: bytes, kind: Kind) -> Weights:
         metadata = header.pop("__metadata__", None) or {}
         tensors = safetensors.torch.load(content)
         order = json.loads(metadata["order"]) if "order" in metadata else sorted(tensors, key=_as_listed)
-        tree = None if kind.what == "a safetensors file" else json.loads(metadata["tree"])
         if sorted(order) != sorted(tensors):
             raise ValueError("its metadata name other tensors than it holds")
     except MemoryError:
         raise PocketganError(f"{path} does not fit into memory") from None
     except Exception as error:  # of the library and of what a header may hold instead of what it should
         raise PocketganError(f"{path} is a damaged safetensors file; fetch or save it again") from error
-    inside = "" if kind.what == "a safetensors file" else " of a whole module" if tree else " of a state dict"
-    return Weights(kind.what + inside, {name: tensors[name] for name in order}, tree)
+    return {name: tensors[name] for name in order}, metadata
+
+
+def _told(path: Path, kind: Kind, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Weights:
+    """What the child found, with the layers that the file tells."""
+    tree, config = json.loads(metadata["tree"]), json.loads(metadata["config"])
+    if config is not None:
+        try:
+            listing, tensors = keras.listing_of(config, tensors)
+        except keras.UnknownError as error:
+            raise PocketganError(f"{path} is {kind.what}, and is not imported: it has {error}; {STILL}") from None
+        return Weights(kind.what, tensors, listing)
+    if tree is not None:
+        return Weights(f"{kind.what} of a whole module", tensors, modules.listing_of(tree))
+    return Weights(f"{kind.what} of a state dict", tensors)
 
 
 def _as_listed(name: str) -> tuple[list[tuple[int, str]], int]:
@@ -145,5 +162,6 @@ def answer_of(path: Path, answer: bytes, most: int, kind: Kind) -> bytes:
     if answer[:1] == b"E":
         reason = answer[1:400].decode("utf-8", "replace")
     printable = "".join(letter if letter.isprintable() else " " for letter in reason)
-    remedy = "" if ";" in printable else f"; {SAVE}"
+    helps = "save it again by model.save('G.keras')" if "Keras" in kind.what else SAVE
+    remedy = "" if ";" in printable else f"; {helps}"
     raise PocketganError(f"{path}, {kind.what}, is not imported: {printable}{remedy}; {STILL}")

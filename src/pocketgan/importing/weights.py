@@ -16,7 +16,7 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import refuse_existing
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
-from pocketgan.importing.modules import Entry, as_toml, listing_of
+from pocketgan.importing.modules import Entry, as_toml
 from pocketgan.importing.reading import Reading, read_images
 from pocketgan.importing.tensors import STILL, Weights, read_weights
 from pocketgan.importing.variants import AS_IT_IS, RANGES, Choices, chosen, in_words, others, stand_in, with_lists
@@ -208,12 +208,12 @@ def _of_its_own(file: Path, weights: Weights, source: str, data: ImageSet, there
     UsageError
         The file does not say its layers, or not for certain. The line holds what was found, and asks for a recipe.
     """
-    if weights.tree is None:
+    if weights.listing is None:
         raise UsageError(
             f"{file} is {weights.what}, which says nothing of activations; {_fitting(weights, data)}give its layers "
             "in a recipe (--recipe FILE.toml), or its code (--networks FILE.py)"
         )
-    listing = listing_of(weights.tree)
+    listing = weights.listing
     if listing.doubt:
         raise UsageError(
             f"{file} is {weights.what}: {listing.doubt}; write its layers into a recipe (--recipe FILE.toml) or give "
@@ -324,8 +324,8 @@ def _looked_at(done: Imported, found: Candidate, data: ImageSet, weights: Weight
     if choices.conditional is not None:
         place = "before z" if choices.conditional == "one-hot-first" else "behind z"
         assumed.append(f"labels joined one-hot {place}")
-    if weights.tree is not None and recipe.name == "imported":
-        assumed.append("nothing in its forward besides its Sequential")
+    if weights.listing is not None and recipe.name == "imported":
+        assumed += weights.listing.assumed
     networks = [("", "", network), *_fitting_variants(listed, data, weights, choices)]
     read = read_images(networks, data)
     if read is None:
