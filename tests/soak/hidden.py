@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -133,7 +134,10 @@ def hidden(folder: Path) -> dict[str, bytes]:
     outer = [name for name in values if name != "persistent id of a known form"][::3]
     files |= {f"{name}, in a zip": zipped(b"\x80\x02}X\x01\x00\x00\x00a" + values[name] + b"s.") for name in outer}
     files |= {f"{name}, legacy": legacy(b"\x80\x02}X\x01\x00\x00\x00a" + values[name] + b"s.") for name in outer}
+    named = torch.nn.Linear(4, 2)
+    named.call = os.system
     return files | {
+        "network with a function of Python's own as an attribute, plain": pickle.dumps(named, protocol=4),
         "call after a whole module": b"\x80\x02" + whole + mark + b"0.",
         "call in a second pickle": b"\x80\x02" + whole + b".\x80\x02" + mark + b".",
         "whole module before a zip": b"\x80\x02" + whole + b"." + zipped(state_dict()),
