@@ -16,6 +16,7 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.importing import tensors
 from pocketgan.importing.variants import activation_of
+from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from soak.children import POSIX
 from soak.pickles import Worker
@@ -122,8 +123,8 @@ def test_the_other_network_takes_the_place_of_its_stand_in(first: str, tmp_path:
     ("network", "told"),
     [
         (Loose(), r'Loose is no single Sequential.*a start for the recipe: layers = \[\{type = "Linear", out_features'),
-        (Holder(nn.Linear(100, 784), nn.Softmax(1)), r"a layer that no list can hold: Softmax"),
-        (Holder(nn.Conv2d(4, 4, 3, groups=2)), r"no list can hold: Conv2d with groups 2"),
+        (Holder(nn.Linear(100, 784), nn.Softmax(1)), r"it has what is left out here \(Softmax\)"),
+        (Holder(nn.Conv2d(4, 4, 3, groups=2)), r"left out here \(Conv2d with groups 2\)"),
         (Holder(nn.Linear(100, 700), nn.Tanh()), r"where images are \[1, 28, 28\]; give --data"),
         (Holder(nn.Flatten(), nn.Linear(784, 10)), r"it names classes; say which classifier it is \(--recipe"),
         (Loose().state_dict(), r"nothing of activations; its shapes are those of mlp: add --recipe mlp"),
@@ -135,6 +136,22 @@ def test_a_file_that_does_not_tell_its_layers_is_refused_with_a_start(network: A
         import_file(pickled(network, tmp_path / "G.pkl"), out=tmp_path / "model")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "model").exists()
+
+
+def test_a_classifier_that_reads_its_own_digits_badly_is_told_of(digits: ImageSet, tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 10))
+    found = import_file(pickled(network, tmp_path / "C.pkl"), recipe="mlp", out=tmp_path / "bad")
+    assert found.network == "classifier"
+    assert found.right is not None
+    assert found.right < 0.5
+    assert "trained on other or normalised pixels" in found.warnings[0]
+    good = Classifier.load("guide")
+    good.save(tmp_path / "guide")
+    path = tmp_path / "guide" / "classifier.safetensors"
+    found = import_file(path, recipe=good.recipe.architecture, out=tmp_path / "good")
+    assert found.right is not None
+    assert found.right > 0.95
+    assert found.warnings == ()
 
 
 def drawing(digits: ImageSet, first: bool, dim: int = 100) -> nn.Module:

@@ -159,6 +159,8 @@ def imported(found: Imported, given: Given) -> None:
         print(f"  {reading.words or 'as imported'}: the guide is {reading.sureness:.0%} sure of 100 images{right}")
     if found.real is not None:
         print(f"  real images: {found.real:.0%} sure")
+    if found.right is not None:
+        print(f"  it reads {found.right:.1%} of 1,000 images right")
     for line in found.warnings:
         print(f"  warning: {line}")
 

@@ -48,14 +48,18 @@ def listing_of(tree: Tree) -> Listing:
     if inner["class"] != SEQUENTIAL:
         doubt = f"{_short(tree)} is no single Sequential, so its order and what stands between its layers are not known"
     layers: list[Entry] = []
+    unlike: list[str] = []
     inputs = 0
     for layer in _leaves(inner):
         try:
             layers.append(_entry(layer))
         except _UnlikeError as error:
-            doubt = doubt or f"{_short(tree)} has a layer that no list can hold: {error}"
+            unlike.append(str(error))
         settings = layer["settings"]
         inputs = inputs or settings.get("in_features", settings.get("in_channels", 0))
+    if unlike:
+        left_out = f"it has what is left out here ({', '.join(dict.fromkeys(unlike))})"
+        doubt = f"{doubt}, and {left_out}" if doubt else f"in {_short(tree)} {left_out}"
     held = () if inner is tree else (f"nothing in the forward of {_short(tree)} besides its Sequential",)
     return Listing(tuple(layers), inputs, doubt, held)
 

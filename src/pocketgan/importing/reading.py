@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import torch
+from torch import nn
+
+from pocketgan.core.pixels import images_for
 from pocketgan.core.rng import balanced_labels, latents
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.classifier import Classifier, guide_for
@@ -12,6 +16,7 @@ from pocketgan.models.model import draw
 from pocketgan.networks.contracts import Generator
 
 DRAWN = 100  # images that the guide reads
+COUNTED = 1000  # images that an imported classifier reads
 MUCH = 0.05  # more confidence than the import's own images get: another network is likelier
 WELL = 0.8  # share of its confidence on real images with which the guide reads good fakes
 NAMED = 0.5  # share of classes as asked for that chance does not give
@@ -61,6 +66,16 @@ def read_images(networks: Iterable[tuple[str, str, Generator]], data: ImageSet) 
     real = float(guide.probabilities(rows).max(1).values.mean())
     readings = tuple(_reading(*network, guide) for network in networks)
     return Read(real, readings, tuple(_warnings(real, readings)))
+
+
+@torch.no_grad()
+def share_right(network: nn.Module, data: ImageSet) -> float | None:
+    """Share of `COUNTED` images that a classifier of pixels in [0, 1] reads as labelled; None without labels."""
+    if data.labels is None:
+        return None
+    rows = torch.arange(0, len(data), max(1, len(data) // COUNTED))[:COUNTED]
+    read = network.eval()(images_for(data.images[rows], torch.device("cpu"))).argmax(1)
+    return float((read == data.labels[rows]).float().mean())
 
 
 def _reading(words: str, options: str, generator: Generator, guide: Classifier) -> Reading:
