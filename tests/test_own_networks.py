@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from conftest import layer_recipe
+from pocketgan.api import train
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.model import Model
@@ -280,3 +281,12 @@ def test_their_training_goes_on_bit_for_bit(name: str, kind: str, digits: ImageS
     for one, other in ((whole.sampler, resumed.sampler), (whole.discriminator, resumed.discriminator)):
         for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
             assert torch.equal(mine, theirs)
+
+
+def test_a_run_keeps_the_file_of_its_networks(tmp_path: Path) -> None:
+    run = train(gan_recipe(None, {"networks": str(NETWORKS / "gan.py"), "nimg": 128}), out=tmp_path / "run", quiet=True)
+    assert (tmp_path / "run" / code.CODE).read_bytes() == (NETWORKS / "gan.py").read_bytes()
+    code._sources.clear()
+    again = train(str(tmp_path / "run" / "recipe.toml"), out=tmp_path / "again", quiet=True)
+    for one, other in zip(run.generator.parameters(), again.generator.parameters(), strict=True):
+        assert torch.equal(one, other)

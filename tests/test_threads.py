@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from conftest import ended
-from pocketgan.core import threads
+from pocketgan.core import process as threads
 from pocketgan.core.process import CHOSEN, SPINNING, Crowding, Neighbours, bound_spinning, crowded
 
 

@@ -20,7 +20,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.models.hub import downloaded, is_address
 from pocketgan.networks.contracts import Shape
 from pocketgan.recipes import ClassifierRecipe, Recipe
-from pocketgan.recipes.code import CODE, source_of
+from pocketgan.recipes.code import write_code
 from pocketgan.runs.facts import ClassifierFacts, ClassifierFile, DataFacts, MadeWith, PairFacts, PairFile, checked
 from pocketgan.runs.folder import CLASSIFIER, FORMAT_VERSION, MODEL, MODEL_FILE
 
@@ -43,7 +43,8 @@ def save_networks(
     """Write a model folder, whole: one safetensors file for each network, and `model.json`."""
     with whole_folder(folder) as beside:
         files = [write_network(beside, name, network) for name, network in networks.items()]
-        sums = {file.name: sha256(file) for file in files} | write_code(beside, recipe)
+        networks_file = recipe.model.networks if isinstance(recipe, Recipe) else None
+        sums = {file.name: sha256(file) for file in files} | write_code(beside, networks_file)
         write_json(beside / MODEL_FILE, model_content(recipe, shape, class_names, facts, sums))
 
 
@@ -64,16 +65,6 @@ def model_content(
         **facts.as_json(),
         "sha256": sums,
     }
-
-
-def write_code(folder: Path, recipe: Recipe | ClassifierRecipe) -> dict[str, str]:
-    """Copy the Python file of a recipe's own networks into a folder; its name and sha256, or nothing."""
-    networks = recipe.model.networks if isinstance(recipe, Recipe) else None
-    source = source_of(networks) if networks else None
-    if networks is None or source is None:
-        return {}
-    write_bytes(folder / CODE, source)
-    return {CODE: networks}
 
 
 def add_network(folder: Path, name: str, network: nn.Module, facts: PairFacts, recipe: Recipe) -> None:

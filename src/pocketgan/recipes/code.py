@@ -17,7 +17,7 @@ from typing import Any
 from platformdirs import user_config_path
 
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import read_bytes, write_text
+from pocketgan.core.files import read_bytes, write_bytes, write_text
 
 CODE = "networks.py"  # what the copied file is called, in a run and in a model's folder
 MAX_CODE_BYTES = 1 << 20
@@ -69,11 +69,6 @@ def remember_classes(generator: Factory, discriminator: Factory, key: str | None
     return key
 
 
-def source_of(networks: str) -> bytes | None:
-    """The file with this sha256, if it was read by this process."""
-    return _sources.get(networks)
-
-
 def classes_of(networks: str) -> tuple[Factory, Factory] | None:
     """The classes of these names, if they were given to this process."""
     return _given.get(networks)
@@ -83,6 +78,15 @@ def find_beside(path: Path, networks: str) -> None:
     """Remember the code file beside a recipe or a model, if it is there and is the one that is meant."""
     if networks not in _sources and (path.parent / CODE).is_file():
         remember_file(path.parent / CODE)
+
+
+def write_code(folder: Path, networks: str | None) -> dict[str, str]:
+    """Copy the file with this sha256 into a folder; its name and sha256, or nothing where it is not at hand."""
+    source = _sources.get(networks or "")
+    if networks is None or source is None:
+        return {}
+    write_bytes(folder / CODE, source)
+    return {CODE: networks}
 
 
 def _list_of_trusted() -> Path:

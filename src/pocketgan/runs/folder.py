@@ -24,6 +24,7 @@ from pocketgan.core.files import (
     write_text,
 )
 from pocketgan.recipes import Recipe, read_recipe, write_recipe
+from pocketgan.recipes.code import CODE, find_beside, write_code
 from pocketgan.runs.facts import (
     ClassifierFile,
     Event,
@@ -55,6 +56,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = user_path(path)
         self.recipe_file = self.path / "recipe.toml"
+        self.code_file = self.path / CODE  # of a user's own networks
         self.events_file = self.path / "events.jsonl"
         self.timings_file = self.path / "timings.jsonl"
         self.samples = self.path / "samples"
@@ -82,7 +84,7 @@ class RunFolder:
 
     def made_by(self, step: str) -> tuple[Path, ...]:
         """What a step of `pocketgan run` makes; the first of them tells that it was done."""
-        logs = self.recipe_file, self.events_file, self.timings_file
+        logs = self.recipe_file, self.code_file, self.events_file, self.timings_file
         models = self.model, self.steering_page, self.generator_weights, self.discriminator_weights
         return {
             "train": (*logs, self.samples, self.checkpoints, self.tensorboard, *models),
@@ -115,10 +117,14 @@ class RunFolder:
 
     def recipe(self) -> Recipe:
         """The recipe, as it was written at the start and by later budgets."""
-        return read_recipe(Recipe, self.recipe_file)
+        recipe = read_recipe(Recipe, self.recipe_file)
+        if recipe.model.networks is not None:
+            find_beside(self.recipe_file, recipe.model.networks)
+        return recipe
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Write the recipe."""
+        """Write the recipe, and first the Python file of its networks where they are a user's own."""
+        write_code(self.path, recipe.model.networks)
         write_recipe(recipe, self.recipe_file)
 
     def events(self) -> list[Event]:
