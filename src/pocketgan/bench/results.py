@@ -175,7 +175,7 @@ def _run_rows(runs: Sequence[StoredRun]) -> list[str]:
 def _epochs(run: StoredRun) -> str:
     """As many as it was trained for, and the preset's where those are more."""
     preset = GAN_PRESETS.get(run.summary.recipe)
-    asked = preset.recipe.schedule.epochs if preset else None  # type: ignore[union-attr]
+    asked = preset.recipe.schedule.epochs if preset else None
     return f"{run.epochs:.0f}" + (f" of {asked:.0f}" if asked and round(run.epochs) < asked else "")
 
 

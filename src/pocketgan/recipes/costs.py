@@ -65,14 +65,14 @@ def recipe_rows(name: str | None = None) -> list[RecipeRow]:
     UsageError
         The name is unknown.
     """
-    known = {**GAN_PRESETS, **CLASSIFIER_PRESETS}
+    known = {*GAN_PRESETS, *CLASSIFIER_PRESETS}
     if name is not None and name not in known:
         raise UsageError(f"recipe '{name}' is unknown{nearest(name, known)}")
     rows = []
-    for preset in GAN_PRESETS.values():
-        counts = dict(zip(("generator", "discriminator"), PARAMETERS[preset.recipe.name], strict=True))
-        rows.append(RecipeRow(preset.recipe, preset.about, counts, MFLOP[preset.recipe.name]))
-    for preset in CLASSIFIER_PRESETS.values():
-        counts = {"classifier": CLASSIFIER_PARAMETERS[preset.recipe.name]}
-        rows.append(RecipeRow(preset.recipe, preset.about, counts))
+    for pair in GAN_PRESETS.values():
+        counts = dict(zip(("generator", "discriminator"), PARAMETERS[pair.recipe.name], strict=True))
+        rows.append(RecipeRow(pair.recipe, pair.about, counts, MFLOP[pair.recipe.name]))
+    for classifier in CLASSIFIER_PRESETS.values():
+        counts = {"classifier": CLASSIFIER_PARAMETERS[classifier.recipe.name]}
+        rows.append(RecipeRow(classifier.recipe, classifier.about, counts))
     return [row for row in rows if name in (None, row.name)]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
-from pocketgan.recipes.recipe import ClassifierRecipe, Recipe
+from pocketgan.recipes.recipe import ClassifierRecipe, Recipe, RecipeT
 
 
-class Preset(NamedTuple):
+class Preset(NamedTuple, Generic[RecipeT]):
     """One row of a table of presets."""
 
-    recipe: Recipe | ClassifierRecipe
+    recipe: RecipeT
     about: str  # what it is, and what was chosen where an original leaves a thing open
 
 
@@ -96,5 +96,7 @@ _CLASSIFIERS: list[tuple[ClassifierRecipe, str]] = [
 ]
 # fmt: on
 
-GAN_PRESETS: dict[str, Preset] = {recipe.name: Preset(recipe, about) for recipe, about in _GANS}
-CLASSIFIER_PRESETS: dict[str, Preset] = {recipe.name: Preset(recipe, about) for recipe, about in _CLASSIFIERS}
+GAN_PRESETS: dict[str, Preset[Recipe]] = {recipe.name: Preset(recipe, about) for recipe, about in _GANS}
+CLASSIFIER_PRESETS: dict[str, Preset[ClassifierRecipe]] = {
+    recipe.name: Preset(recipe, about) for recipe, about in _CLASSIFIERS
+}

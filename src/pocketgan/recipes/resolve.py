@@ -114,7 +114,7 @@ def rebuild_command(recipe: Recipe) -> str:
 
 
 def _resolve(
-    kind: type[RecipeT], presets: Mapping[str, Preset], start: str | Path | RecipeT, options: Mapping[str, Any]
+    kind: type[RecipeT], presets: Mapping[str, Preset[RecipeT]], start: str | Path | RecipeT, options: Mapping[str, Any]
 ) -> RecipeT:
     origin = ""
     start = str(start) if isinstance(start, Path) else start
