@@ -213,3 +213,77 @@ def test_a_model_comes_from_the_hub_by_its_commit_and_brings_no_code(exported: P
     assert got == {"config.json", "model.safetensors"}
     images = np.load(tmp_path / "fakes/samples.npz")["images"].reshape(20, 1, 28, 28)
     assert np.array_equal(images, pg.load("digits").sample(20).images.numpy())
+
+
+# ---- image sets ----------------------------------------------------------------------------------------------------
+
+
+def loaded(folder: Path, cache: Path) -> Any:
+    """A folder as `datasets` opens it, offline, in a process of its own: split, features and labels as text."""
+    code = f"""
+import json
+from datasets import load_dataset
+found = load_dataset({str(folder)!r})
+print(json.dumps({{name: [len(rows), rows.features["label"].names, rows["label"][:20], rows["index"][:20],
+    rows[0]["image"].size] for name, rows in found.items()}}))
+"""
+    environment = {**os.environ, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("format", ["png", "parquet"])
+def test_labels_have_names_where_datasets_opens_them(format: str, pocket_model: Model, tmp_path: Path) -> None:
+    names = tuple(f"the {number}" for number in range(10))
+    model = Model(pocket_model.generator, None, pocket_model.recipe, (1, 28, 28), names, pocket_model.facts)
+    pg.generate(model, out=tmp_path / "out", count=40, format=[format], quiet=True)
+    count, classes, labels, index, size = loaded(tmp_path / "out" / format, tmp_path / "cache")["train"]
+    assert (count, classes, size) == (40, list(names), [28, 28])
+    assert labels == [number % 10 for number in index]
+
+
+def test_parquet_has_splits_row_groups_and_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    monkeypatch.setattr("pocketgan.writers.shards.SHARD", 100)
+    monkeypatch.setattr("pocketgan.writers.shards.ROW_GROUP", 30)
+    pg.generate("digits", out=tmp_path / "out", count=300, format=["parquet"], test_share=0.25, quiet=True)
+    folder = tmp_path / "out/parquet"
+    sizes = {"train-00000-of-00003": 100, "train-00001-of-00003": 100, "train-00002-of-00003": 25}
+    sizes["test-00000-of-00001"] = 75
+    files = {path.stem: pyarrow.parquet.ParquetFile(path) for path in folder.iterdir()}
+    assert {name: file.metadata.num_rows for name, file in files.items()} == sizes
+    first = files["train-00000-of-00003"]
+    assert first.metadata.num_row_groups == 4
+    assert first.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert json.loads(first.schema_arrow.metadata[b"pocketgan"])["licence"].startswith("CC BY-SA 3.0")
+    rows = first.read().to_pylist()
+    ours = pg.load("digits").sample(100)
+    assert np.allclose([row["latent"] for row in rows], ours.latents.numpy())
+    assert {name: one[0] for name, one in loaded(folder, tmp_path / "cache").items()} == {"train": 225, "test": 75}
+
+
+def test_the_same_rows_give_the_same_parquet_whatever_the_parts(tmp_path: Path) -> None:
+    from pocketgan.writers import export_samples
+
+    model = pg.load("digits", "cpu")
+    whole = model.sample(200)
+    for name, parts in (("whole", iter([whole])), ("parts", model.stream(200))):
+        export_samples(parts, 200, tmp_path / name, ["parquet"])
+    one, other = (tmp_path / name / "parquet/train-00000-of-00001.parquet" for name in ("whole", "parts"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves its file open
+def test_webdataset_reads_the_tar_files(tmp_path: Path) -> None:
+    import webdataset
+
+    pg.generate("digits", out=tmp_path / "out", count=30, format=["webdataset"], quiet=True)
+    path = tmp_path / "out/webdataset/train-00000-of-00001.tar"
+    rows = list(webdataset.WebDataset(str(path), shardshuffle=False).decode("l8"))
+    ours = pg.load("digits").sample(30)
+    assert [row["cls"] for row in rows] == [number % 10 for number in range(30)]
+    for row, image, latent in zip(rows, ours.images, ours.latents, strict=True):
+        assert np.array_equal(row["png"], image[0].numpy())
+        assert np.array_equal(row["latent.npy"], latent.numpy())
+        assert row["json"]["class_name"] == str(row["cls"])

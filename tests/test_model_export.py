@@ -16,11 +16,11 @@ import pocketgan as pg
 from conftest import ended, layer_recipe
 from pocketgan.bench.results import keep
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.licences import licence_named
 from pocketgan.core.rng import latents
 from pocketgan.data.image_set import ImageSet
 from pocketgan.export import graphs
 from pocketgan.export.generator import Generator
-from pocketgan.export.hub import licence_named
 from pocketgan.export.layers import generator_layers
 from pocketgan.models.model import Model
 from pocketgan.networks.architectures import build_pair, settled

@@ -371,7 +371,8 @@ def generate(
     seed
         Seed of the latents: the same seed and index give the same bytes, whatever the count.
     format
-        png (a folder for each label), npz, idx (as torchvision's MNIST reads it), grid.
+        png (a folder for each label), npz, idx (as torchvision's MNIST reads it), grid, webdataset (tar files), parquet
+        (needs the extra ``parquet``).
     test_share
         Share of the images, between 0 and 1, that goes into the test part of NPZ (then with Keras' names) and IDX.
     classifier

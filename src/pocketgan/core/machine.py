@@ -16,7 +16,12 @@ import torch
 from pocketgan.core.devices import find_device
 from pocketgan.core.process import Neighbours, crowded
 
-EXTRAS = {"tensorboard": "tensorboard", "onnx": "onnxruntime", "hub": "huggingface_hub"}  # a module of each
+EXTRAS = {  # a module of each
+    "tensorboard": "tensorboard",
+    "onnx": "onnxruntime",
+    "hub": "huggingface_hub",
+    "parquet": "pyarrow",
+}
 
 
 class Machine(NamedTuple):

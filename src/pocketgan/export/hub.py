@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import sha256, write_bytes, write_json, write_text
+from pocketgan.core.licences import licence_named
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.rng import balanced_labels, latents
 from pocketgan.export import generator as rebuilding
@@ -26,27 +26,8 @@ from pocketgan.scorecard.figures import METRICS, shown
 FORMAT_VERSION = 1
 DRAWN = 100  # images of the picture
 PIXEL_RANGES = {"signed": (-1, 1), "unit": (0, 1)}
-LICENCES = ("mit", "apache-2.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
 WEIGHTS = {"ema": "moving average", "live": "as they were at the end"}
 COPYING = ("copy_share", "copy_share_judge", "memorisation", "duplicates")  # metrics that tell of it
-
-
-class Licence(NamedTuple):
-    """A licence as the hub knows it: `id` is ``other`` or ``unknown`` where it has none of its names."""
-
-    id: str
-    name: str
-    link: str
-    text: str
-
-
-def licence_named(text: str) -> Licence:
-    """What the hub calls a licence that is given in words, such as ``CC BY-SA 3.0, https://…``."""
-    name = text.partition(",")[0].strip()
-    link = re.search(r"https?://\S+", text)
-    identifier = name.lower().replace(" ", "-")
-    known = identifier if identifier in LICENCES else "other" if name else "unknown"
-    return Licence(known, identifier, link[0] if link else "", text)
 
 
 def write_hub(model: Model, card: Scorecard | None, folder: Path) -> Equality:

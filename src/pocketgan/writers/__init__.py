@@ -18,6 +18,7 @@ from pocketgan.writers.grid import GridWriter
 from pocketgan.writers.idx import IDXWriter
 from pocketgan.writers.npz import NPZWriter
 from pocketgan.writers.parts import Job, Writer, check_share
+from pocketgan.writers.shards import ParquetWriter, WebDatasetWriter, write_picture_card
 
 
 class Format(NamedTuple):
@@ -40,6 +41,8 @@ FORMATS: dict[str, Format] = {
     "npz":  Format(NPZWriter,  ("samples.npz",), splits=True),
     "idx":  Format(IDXWriter,  tuple(f"MNIST/raw/{name}-ubyte" for name in _IDX_NAMES), splits=True),
     "grid": Format(GridWriter, ("grid.png",)),
+    "parquet":    Format(ParquetWriter,    ("parquet",),    splits=True),
+    "webdataset": Format(WebDatasetWriter, ("webdataset",), splits=True),
 }
 # fmt: on
 
@@ -66,10 +69,10 @@ def export_samples(
     out
         A folder that does not exist yet, or is empty.
     formats
-        Names of the table: ``png``, ``npz``, ``idx``, ``grid``.
+        Names of the table: ``png``, ``npz``, ``idx``, ``grid``, ``parquet`` (needs pyarrow), ``webdataset``.
     test_share
-        The last share of the images, in (0, 1), is for test (npz, idx). Without it npz is not split, and idx has
-        MNIST's own share, 1/7.
+        The last share of the images, in (0, 1), is for test (npz, idx, parquet, webdataset). Without it all are for
+        training, but for idx, which has MNIST's own share, 1/7.
     on_progress
         Called after each part with the number of images written so far.
 
@@ -137,6 +140,8 @@ def _write_about(job: Job, names: list[str]) -> list[str]:
     facts = job.facts()
     for folder in [job.folder, *([job.folder / "png"] if "png" in names else [])]:  # pictures may be moved alone
         write_json(folder / "provenance.json", {**facts, "formats": names})
+    if "png" in names:
+        write_picture_card(job.folder / "png", facts)
     if not facts.get("licence"):
         return ["provenance.json"]
     source = facts.get("data", "images")

@@ -1,0 +1,158 @@
+"""Formats in shards: files of so many images each, written whole, for loaders that read many files at once."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketgan.core.errors import UsageError
+from pocketgan.core.files import write_bytes
+from pocketgan.core.pixels import to_png
+from pocketgan.data.image_set import Samples
+from pocketgan.writers.data_card import label_feature, write_data_card
+from pocketgan.writers.parts import Job, split
+
+SHARD = 5000  # images in a file
+ROW_GROUP = 1000  # images that a reader of Parquet takes at once
+
+
+class Row(NamedTuple):
+    """One image with what made it."""
+
+    png: bytes
+    label: int | None
+    number: int  # the latent's index
+    latent: NDArray[np.float32]  # [D]
+
+
+class _ShardWriter:
+    """Gathers rows and writes each shard when it is full. The rows of one shard are held in memory."""
+
+    NAME: str  # of the format, and of its folder
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.folder = job, job.folder / self.NAME
+        sizes = (job.count, 0) if job.test_share is None else split(job.count, job.test_share)
+        self.sides = {side: size for side, size in zip(("train", "test"), sizes, strict=True) if size}
+        self.rows: list[Row] = []
+        self._plan = self._shards()
+        self.side, self.number, self.size = next(self._plan)
+        self.folder.mkdir()
+
+    def _shards(self) -> Iterator[tuple[str, int, int]]:
+        """Side, number and size of each shard, in order."""
+        for side, count in self.sides.items():
+            for number, begin in enumerate(range(0, count, SHARD)):
+                yield side, number, min(SHARD, count - begin)
+
+    def add(self, samples: Samples) -> None:
+        """Take the next part."""
+        labels = [None] * len(samples) if samples.labels is None else samples.labels.tolist()
+        columns = samples.images, labels, samples.index.tolist(), samples.latents.numpy()
+        for image, label, index, latent in zip(*columns, strict=True):
+            self.rows.append(Row(to_png(image), label, index, latent))
+            if len(self.rows) == self.size:
+                total = -(-self.sides[self.side] // SHARD)
+                name = f"{self.side}-{self.number:05d}-of-{total:05d}"
+                write_bytes(self.folder / f"{name}.{self.suffix}", self.shard())
+                self.rows = []
+                self.side, self.number, self.size = next(self._plan, (self.side, self.number, 0))
+
+    suffix: str
+
+    def shard(self) -> bytes:
+        """The file of the rows that were gathered."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing is left: the last shard was full."""
+
+
+class WebDatasetWriter(_ShardWriter):
+    """Tar files as the library `webdataset` reads them: ``INDEX.png``, ``.cls``, ``.json`` and ``.latent.npy``."""
+
+    NAME, suffix = "webdataset", "tar"
+
+    def shard(self) -> bytes:
+        """A tar file that holds no time and no owner."""
+        first, buffer = self.job.first, io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for row in self.rows:
+                about: dict[str, Any] = {"index": row.number, "seed": first.seed, "label_source": first.label_source}
+                members = {"png": row.png}
+                if row.label is not None:
+                    about |= {"label": row.label, "class_name": first.class_names[row.label]}
+                    members["cls"] = str(row.label).encode()
+                latent = io.BytesIO()
+                np.save(latent, row.latent)
+                members |= {"json": json.dumps(about, ensure_ascii=False).encode(), "latent.npy": latent.getvalue()}
+                for suffix, content in members.items():
+                    member = tarfile.TarInfo(f"{row.number:09d}.{suffix}")
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+        return buffer.getvalue()
+
+
+class ParquetWriter(_ShardWriter):
+    """Parquet files as Hugging Face's `datasets` and pandas read them: zstd, a row group for each 1,000 images."""
+
+    NAME, suffix = "parquet", "parquet"
+
+    def __init__(self, job: Job) -> None:
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError as error:
+            raise UsageError(
+                "--format parquet needs pyarrow: pip install '.[parquet]' in pocketgan's source folder"
+            ) from error
+        super().__init__(job)
+
+    def shard(self) -> bytes:
+        """A Parquet file."""
+        import pyarrow
+        import pyarrow.parquet
+
+        first, names = self.job.first, self.job.first.class_names
+        columns: dict[str, Any] = {
+            "image": pyarrow.array(
+                [{"bytes": row.png, "path": f"{row.number:09d}.png"} for row in self.rows],
+                pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()}),
+            ),
+            "label": pyarrow.array([row.label for row in self.rows], pyarrow.int64()),
+            "seed": pyarrow.array([first.seed] * len(self.rows), pyarrow.int64()),
+            "index": pyarrow.array([row.number for row in self.rows], pyarrow.int64()),
+            "latent": pyarrow.array([row.latent for row in self.rows], pyarrow.list_(pyarrow.float32())),
+        }
+        value = {"_type": "Value"}
+        label = {"names": list(names), "_type": "ClassLabel"} if names else value | {"dtype": "int64"}
+        features = {
+            "image": {"_type": "Image"},
+            "label": label,
+            "seed": value | {"dtype": "int64"},
+            "index": value | {"dtype": "int64"},
+            "latent": {"feature": value | {"dtype": "float32"}, "_type": "List"},
+        }
+        metadata = {
+            "huggingface": json.dumps({"info": {"features": features}}),
+            "pocketgan": json.dumps(self.job.facts(), ensure_ascii=False),
+        }
+        buffer = io.BytesIO()
+        table = pyarrow.table(columns).replace_schema_metadata(metadata)
+        pyarrow.parquet.write_table(table, buffer, row_group_size=ROW_GROUP, compression="zstd")
+        return buffer.getvalue()
+
+
+def write_picture_card(folder: Path, facts: dict[str, Any]) -> None:
+    """The card of a folder of PNG files with its table."""
+    whole = ("seed", "index", "latent_row")
+    features = {"image": "image", "label": label_feature(facts["class_names"])}
+    features |= {"class_name": "string", "label_source": "string", **dict.fromkeys(whole, "int64")}
+    opened = 'from datasets import load_dataset\nload_dataset("FOLDER", split="train")'
+    write_data_card(folder, facts, features, {"train": "**"}, opened)
