@@ -15,9 +15,10 @@ from pocketgan import import_file
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.importing import tensors
-from pocketgan.importing.variants import activation_of
+from pocketgan.importing.variants import Choices, activation_of, chosen
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
+from pocketgan.recipes import gan_recipe, write_recipe
 from soak.children import POSIX
 from soak.pickles import Worker
 
@@ -213,6 +214,15 @@ def test_what_reads_badly_is_said_in_plain_words(tmp_path: Path) -> None:
     )
     assert chosen.assumed[:2] == ("LeakyReLU:0.3 between its layers", "Sigmoid at its end, pixels in [0, 1]")
     assert len(chosen.readings) == 1
+
+
+def test_a_wrong_activation_in_the_recipe_shows(tmp_path: Path) -> None:
+    """A trained DCGAN of the zoo, whose slope is 0.3; by a recipe with ReLU its images are hardly read."""
+    path = Path(__file__).parent.parent / "zoo" / "dcgan-0" / "model" / "generator.safetensors"
+    assert import_file(path, recipe="dcgan", out=tmp_path / "right").warnings == ()
+    write_recipe(chosen(gan_recipe("dcgan"), Choices(activation="ReLU")), tmp_path / "wrong.toml")
+    found = import_file(path, recipe=str(tmp_path / "wrong.toml"), out=tmp_path / "wrong")
+    assert any("import it again with --activation LeakyReLU:0.2" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize("words", ["ReLu6", "LeakyReLU:2", "LeakyReLU:x", "ReLU:0.2", ""])
