@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from conftest import drawing_model
+from pocketgan.api import fit_steering
 from pocketgan.cli import main
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.pixels import grid
@@ -27,7 +28,6 @@ from pocketgan.report.steering import write_steering_page
 from pocketgan.report.steering_words import ABOUT
 from pocketgan.report.words import per_cent
 from pocketgan.steer.fits import MEASURED, METHODS, read_figures
-from pocketgan.verbs.steer import fit
 from test_report import Page
 
 FEW = ("bank", "directions", "lcp")  # quick ones
@@ -146,7 +146,7 @@ def test_a_new_fit_forgets_what_was_measured_of_the_old_one(folder: Path, tmp_pa
     with pytest.raises(SystemExit):
         main(["bench", "steering", str(folder), "--out", str(tmp_path / "table.md"), *words])
     assert times == {path: path.stat().st_mtime_ns for path in folder.rglob(MEASURED)}  # it had nothing left to measure
-    fit(folder, ["lcp"], latents=4000, steps=5, quiet=True)
+    fit_steering(folder, method=["lcp"], latents=4000, steps=5, quiet=True)
     assert read_figures(folder, "lcp") is None
     assert read_figures(folder, "bank") is not None
     found = commands(Page(folder / "steering.html"))
@@ -180,7 +180,7 @@ def test_a_model_s_folder_has_the_page_alone(folder: Path) -> None:
 
 def test_a_class_that_is_not_made_has_no_row_and_is_named(digits: ImageSet, tmp_path: Path) -> None:
     drawing_model(digits, range(9)).save(tmp_path / "model")
-    fit(tmp_path / "model", ["bank"], latents=3000, quiet=True)
+    fit_steering(tmp_path / "model", method=["bank"], latents=3000, quiet=True)
     page = Page(tmp_path / "model" / "steering.html")
     shown = [img for img in page.all("img") if img["alt"].endswith("by bank.")]
     model = Model.load(tmp_path / "model")

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pocketgan.scorecard.card import Scorecard
     from pocketgan.scorecard.comparison import Comparison
     from pocketgan.steer.search import Inversion
+    from pocketgan.steer.steering import FitReport
     from pocketgan.verbs.classify import Labelled
-    from pocketgan.verbs.steer import FitReport
 
 Seed: TypeAlias = int  # 0 to 2**63 - 1
 Factory: TypeAlias = Callable[..., Any]  # a class, or a function that makes a network
@@ -329,6 +329,13 @@ def load(
 
     classes = None if generator is None or discriminator is None else (generator, discriminator)
     return Model.load(path, device, trust_code=trust_code, classes=classes)
+
+
+def _model(model: Model | str | Path, device: str) -> Model:
+    """The model itself, loaded where its folder or name is given."""
+    from pocketgan.models.model import Model
+
+    return model if isinstance(model, Model) else Model.load(model, device)
 
 
 def generate(
@@ -771,9 +778,18 @@ def fit_steering(
     UsageError
         A method is unknown, the model is conditional, or no guide knows its images.
     """
-    from pocketgan.verbs.steer import fit
+    from pocketgan.core.terminal import Display
+    from pocketgan.report import renew_steering
+    from pocketgan.steer.fits import method_of
+    from pocketgan.steer.steering import fit_methods
 
-    return fit(model, method, guide=guide, latents=latents, steps=steps, seed=seed, device=device, quiet=quiet)
+    for name in method:
+        method_of(name)
+    frozen, display = _model(model, device), Display(quiet)
+    reports = fit_methods(frozen.steer, method, guide=guide, latents=latents, steps=steps, seed=seed, display=display)
+    if frozen.folder is not None:
+        display.line(f"what was fitted: {renew_steering(frozen.folder)}")
+    return reports
 
 
 def invert(
@@ -808,9 +824,16 @@ def invert(
     UsageError
         `out` exists, or the pictures have another size than the generator's.
     """
-    from pocketgan.verbs.steer import invert as find
+    from pocketgan.core.files import refuse_existing
+    from pocketgan.core.terminal import Display
+    from pocketgan.data.load import load_pictures
+    from pocketgan.writers.steering import write_inversion
 
-    return find(model, pictures, out=out, count=count, seed=seed, device=device, quiet=quiet)
+    refuse_existing(Path(out))
+    if count < 1:
+        raise UsageError(f"--count {count} is too small; ask for at least 1 picture")
+    frozen, given = _model(model, device), load_pictures(pictures)[:count]
+    return write_inversion(frozen, given, out=Path(out), seed=seed, display=Display(quiet))
 
 
 def interpolate(
@@ -853,9 +876,17 @@ def interpolate(
     UsageError
         There are fewer than two stops, or one is none of these.
     """
-    from pocketgan.verbs.steer import interpolate as walk
+    from pocketgan.core.files import refuse_existing
+    from pocketgan.core.terminal import Display
+    from pocketgan.writers.steering import write_walk
 
-    return walk(model, stops, out=out, steps=steps, method=method, seed=seed, device=device, quiet=quiet)
+    refuse_existing(Path(out))
+    if len(stops) < 2:
+        raise UsageError("a walk needs two stops or more; give class names, picture files or latent:NUMBER")
+    if steps < 2:
+        raise UsageError(f"--steps {steps} is too small; ask for at least 2")
+    frozen, display = _model(model, device), Display(quiet)
+    return write_walk(frozen, stops, out=Path(out), steps=steps, method=method, seed=seed, display=display)
 
 
 def show_directions(
@@ -897,9 +928,15 @@ def show_directions(
     UsageError
         No class is given, or there is none of this name; or directions are not fitted.
     """
-    from pocketgan.verbs.steer import directions
+    from pocketgan.core.files import refuse_existing
+    from pocketgan.data.class_names import asked_class
+    from pocketgan.writers.steering import write_directions
 
-    return directions(model, label=label, digit=digit, out=out, method=method, seed=seed, device=device)
+    wanted = asked_class(label, digit)
+    if wanted is None:
+        raise UsageError("--class is missing; name the class whose image is moved")
+    refuse_existing(Path(out))
+    return write_directions(_model(model, device), wanted, out=Path(out), method=method, seed=seed)
 
 
 # ---- what there is -------------------------------------------------------------------------------------------------

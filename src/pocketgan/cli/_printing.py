@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pocketgan.scorecard.card import Scorecard
     from pocketgan.scorecard.comparison import Comparison
     from pocketgan.steer.search import Inversion
+    from pocketgan.steer.steering import FitReport
     from pocketgan.verbs.classify import Labelled
-    from pocketgan.verbs.steer import FitReport
 
 Given = Mapping[str, Any]  # what the function was called with, by its parameters' names
 MOST_CLASSES_SHOWN = 20  # in the table after a run

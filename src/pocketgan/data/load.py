@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from torch import Tensor
+
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.data._checks import PROVENANCE, read_provenance, readable, refuse_split
 from pocketgan.data.arrays import load_npy, load_npz
@@ -22,7 +24,7 @@ from pocketgan.data.class_names import CLASSES
 from pocketgan.data.datasets import DATASETS, Dataset
 from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
 from pocketgan.data.image_set import ImageSet, images_in
-from pocketgan.data.pictures import METADATA, load_folder
+from pocketgan.data.pictures import METADATA, load_folder, read_pictures
 from pocketgan.data.splits import SPLITS, val_rows
 
 ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
@@ -223,3 +225,11 @@ def _read_file(path: Path, split: str) -> ImageSet:
     if is_idx(head[:4]):
         return load_idx(path)
     raise PocketganError(f"{path} is neither NPZ, NPY nor IDX; pictures are loaded by their folder")
+
+
+def load_pictures(source: str | Path) -> Tensor:
+    """One picture file, or what `load_images` takes, as uint8 ``[N, C, H, W]``."""
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".bmp"):
+        return read_pictures([path])
+    return load_images(source).images

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import PixelRange
 from pocketgan.core.rng import BLOCK
+from pocketgan.core.terminal import Display
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.contracts import Generator, Shape
@@ -228,3 +230,29 @@ class Steering:
             for label, name in enumerate(names)
             if label not in facts.made
         ]
+
+
+class FitReport(NamedTuple):
+    """What a fit tells: its facts, and a line for each class that cannot be asked for."""
+
+    facts: FitFacts
+    missing: list[str]
+
+
+def fit_methods(
+    steering: Steering,
+    methods: Sequence[str],
+    *,
+    guide: Classifier | str | Path | None,
+    latents: int,
+    steps: int,
+    seed: int,
+    display: Display,
+) -> list[FitReport]:
+    """Fit methods one after the other."""
+    reports = []
+    for method in methods:
+        with display.bar(f"fitting {method}", 1.0) as bar:
+            fitted = steering.fit(method, guide=guide, latents=latents, steps=steps, seed=seed, watch=bar.update)
+        reports.append(FitReport(fitted.facts, steering.missing(fitted.facts)))
+    return reports
