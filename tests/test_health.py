@@ -97,7 +97,7 @@ def test_a_generator_that_was_never_varied_is_let_alone_until_a_third_of_the_bud
     one = digits.images[:1].expand(64, -1, -1, -1)
     assert look_at(one, digits, armed=False) == []
     state = state_of("mlp", digits)
-    watch = Watch(digits, gan_recipe("mlp"), None)
+    watch = Watch(digits, gan_recipe("mlp", {"nimg": 300_000}), None)
     floats = one[: len(watch.real)].float() / 127.5 - 1
     state.generator.forward = lambda z, y=None: floats  # type: ignore[method-assign]
     state.nimg = watch.total // 3 - 100
@@ -106,6 +106,32 @@ def test_a_generator_that_was_never_varied_is_let_alone_until_a_third_of_the_bud
     state.nimg += 200
     alarms = [watch.look(state) for _ in range(health.PATIENCE)]
     assert [len(found) for found in alarms] == [0, 0, 3]
+
+
+@pytest.mark.parametrize(("budget", "first"), [(150, 100), (600, 200), (1800, 600), (10**6, 600)])
+def test_the_first_look_follows_the_budget(budget: int, first: int, digits: ImageSet) -> None:
+    recipe = gan_recipe("pocket", {"nimg": budget * 128})
+    state, watch = state_of("pocket", digits), Watch(digits, recipe, None)
+
+    def due(steps: int) -> bool:
+        state.nimg = steps * 128
+        return watch.due(state)
+
+    assert next(steps for steps in range(1, 1000) if due(steps)) == first
+
+
+@pytest.mark.parametrize("steps", [health.JUDGED_STEPS, health.WARM_UP_STEPS])
+def test_the_last_look_tells_of_one_image_alone_and_notes_nothing(steps: int, digits: ImageSet) -> None:
+    recipe = gan_recipe("mlp-bn", {"nimg": steps * 64})
+    state, watch = state_of("mlp-bn", digits), Watch(digits, recipe, None)
+    state.nimg, state.armed, state.suspicions = steps * 64, True, {"distinct": 1}
+    real = watch.real.float() / 127.5 - 1
+    told = []
+    for floats in (real, real[:2].repeat(len(real) // 2, 1, 1, 1), real[:1].expand_as(real)):
+        state.generator.forward = lambda z, y=None, floats=floats: floats  # type: ignore[method-assign]
+        told.append([trouble.kind for trouble in watch.last_look(state)])
+    assert told == [[], [], ["variety"] if steps == health.JUDGED_STEPS else []]
+    assert (state.armed, state.suspicions) == (True, {"distinct": 1})
 
 
 def test_a_guide_counts_the_classes_of_unconditional_pairs(digits: ImageSet) -> None:
@@ -132,21 +158,26 @@ def test_a_discriminator_has_won_by_its_logits_or_by_a_vanished_gradient(digits:
 
 
 @pytest.mark.catches("growth not looked for")
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
 @pytest.mark.parametrize("name", ["mlp", "pocket", "dcgan-rotate"])
-def test_a_discriminator_that_learns_too_fast_is_told_by_the_growth_of_its_weights(name: str, digits: ImageSet) -> None:
+def test_steps_that_are_too_large_are_told_by_the_growth_of_the_weights(
+    name: str, player: str, digits: ImageSet
+) -> None:
     state, watch = state_of(name, digits), Watch(digits, gan_recipe(name), None)
     batch = gan_recipe(name).schedule.batch_size
 
     def told(growth: float, steps: int) -> bool:
         state.nimg = steps * batch
-        fresh = state_of(name, digits).discriminator
+        fresh = getattr(state_of(name, digits), player)
         with torch.no_grad():
-            for value, start in zip(state.discriminator.parameters(), fresh.parameters(), strict=True):
+            for value, start in zip(getattr(state, player).parameters(), fresh.parameters(), strict=True):
                 value.copy_(growth * start)
-        return bool(watch._outgrown(state))
+        kinds = set(watch._outgrown(state))
+        assert kinds <= {f"{player}'s steps"}
+        return bool(kinds)
 
-    assert [told(growth, 600) for growth in (1.0, 1.5, 2.5, 1e30)] == [False, False, True, True]
-    assert [told(growth, 60_000) for growth in (4.1, 30.0)] == [False, True]  # whole runs of `mlp` end at 4.1
+    assert [told(growth, 600) for growth in (1.0, 1.5, 3.4, 1e30)] == [False, False, True, True]
+    assert [told(growth, 60_000) for growth in (5.7, 30.0)] == [False, True]  # the zoo's end at 4.1 and 5.7
 
 
 def test_an_alarm_needs_bad_looks_to_outnumber_good_ones_and_bounds_leave_a_gap(digits: ImageSet) -> None:

@@ -170,6 +170,28 @@ def test_a_collapse_is_answered_by_the_policy(
     assert [event["nimg"] for event in events(run, "rollback")] == ([304] if policy == "rollback" else [])
 
 
+@pytest.mark.catches("end not looked at")
+@pytest.mark.parametrize(("policy", "code"), [(None, 0), ("warn", 0), ("stop", 3), ("rollback", 3)])
+def test_the_end_of_a_short_training_is_looked_at(policy: str | None, code: int, troubled: Path) -> None:
+    """Rates that are far too high, in 40 steps: no look falls on any of them."""
+    run, wanted = troubled / "run", options(troubled) | {"lr_g": 0.5}
+    if not code:
+        train("mlp", out=run, on_trouble=policy, **wanted)
+    else:
+        for _ in range(2):  # the same command again finds the same end
+            with pytest.raises(TroubleError, match=r"at nimg 640 the generator .* try a lower --lr-g") as error:
+                train("mlp", out=run, on_trouble=policy, **wanted)
+            assert error.value.exit_code == code
+            assert not (run / "model").exists()
+        assert len(checkpoints(run / "checkpoints")) > 0
+        train("mlp", out=run, on_trouble="warn", **wanted)
+    assert (run / "model" / "model.json").is_file()
+    warnings = [event["kind"] for event in events(run, "warning")]
+    assert warnings.count("generator's steps") == 1
+    train("mlp", out=troubled / "well", on_trouble="stop", **options(troubled))
+    assert events(troubled / "well", "warning") == []
+
+
 @pytest.mark.catches("moments not looked at")
 def test_what_is_saved_was_looked_at(troubled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = listeners.save_checkpoint

@@ -1,9 +1,10 @@
-"""The health watch: a collapse, or a discriminator that has won or learns too fast, is told of within 500 steps.
+"""The health watch: a collapse, a discriminator that has won, or steps that are too large are told of within 500 steps.
 
 `Watch.look` runs every `LOOK_STEPS` steps on fixed latents and fixed real images. Healthy trainings of the classroom
 recipes look collapsed for a tenth to a third of their budget, so an alarm of collapse needs a generator that has once
-been varied, or a third of the budget behind it (docs/decisions/0008). What is seen, and when, is a function of the run
-alone; what the watch remembers is kept in the checkpoint.
+been varied, or a third of the budget behind it (docs/decisions/0008). `Watch.last_look` ends every training, however
+short, and can tell of trouble by itself. What is seen, and when, is a function of the run alone. What the watch
+remembers is kept in the checkpoint; the last look leaves no trace there.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ Policy = Literal["stop", "rollback", "warn"]
 
 LOOK_STEPS = 100  # a multiple of the loop's TICK_STEPS, so that a milestone falls on each look
 PATIENCE = 3  # an alarm needs this many more bad looks than good ones, so that one lucky look delays it only
-WARM_UP_STEPS = 600  # before which nothing is looked at
-WARM_UP_SHARE = 1 / 3  # of the budget, after which a generator that was never varied counts as collapsed
+WARM_UP_STEPS = 600  # before which no image is judged, and nothing else either unless the budget is short:
+WARM_UP_SHARE = 1 / 3  # of the budget, after which the looks begin, and a generator never varied counts as collapsed
+JUDGED_STEPS = WARM_UP_STEPS + (PATIENCE - 1) * LOOK_STEPS  # before which the last look judges no image
 IMAGES = 32  # fixed latents, and fixed real images
 GROUPS = 8  # classes or clusters among them, where the pair knows any
 
@@ -42,7 +44,7 @@ GUIDED_SAMPLES = 1000  # real images, and samples, that the guide reads
 SURENESS = 0.98  # share of its mean confidence on real images that it must have on samples
 CLASS_SHARE = 0.5  # share of its frequency among real images that each class must have among the samples
 
-GROWTH = 2.0  # times their start that a discriminator's weights may grow by step
+GROWTH = {"discriminator": 2.0, "generator": 3.0}  # times their start that a player's weights may grow by step
 GROWTH_STEPS = 1000  # and from there as a random walk would: with the square root of the steps
 
 
@@ -59,6 +61,7 @@ BOUNDS = {
     "classes": Bounds(alarm=0.2, varied=0.5),  # exp(entropy) of the classes that a guide reads
     "spread": Bounds(alarm=0.2, varied=0.4),  # mean distance of two images' coarse features, where there is no guide
 }
+ALIKE = {"variety": 0.02, "distinct": 0.1}  # below both of these shares all images are one
 
 
 class Watch:
@@ -87,16 +90,48 @@ class Watch:
         self.real = data.images[rows]
         self.z = latents(recipe.seed, 0, len(rows), recipe.model.latent_dim)
         self.of_real = self._measured(self.real)
-        self.start = _length(discriminator)
+        self.starts = {"discriminator": _length(discriminator), "generator": _length(generator)}
 
     def due(self, state: TrainState) -> bool:
         """Whether a look falls on this step."""
-        steps = state.nimg // self.recipe.schedule.batch_size
-        return steps >= WARM_UP_STEPS and steps % LOOK_STEPS == 0
+        steps = self._steps(state)
+        return steps % LOOK_STEPS == 0 and (steps >= WARM_UP_STEPS or state.nimg >= WARM_UP_SHARE * self.total)
 
-    @torch.no_grad()
     def look(self, state: TrainState) -> list[Trouble]:
         """Look at the networks as they are, and note in `state` what was seen; the troubles that have lasted."""
+        shares, seen = self._seen(state)
+        if self._steps(state) >= WARM_UP_STEPS:
+            state.armed = (
+                state.armed
+                or state.nimg >= WARM_UP_SHARE * self.total
+                or all(share >= BOUNDS[kind].varied for kind, share in shares.items())
+            )
+        if state.armed:
+            low = {kind: share for kind, share in shares.items() if share < BOUNDS[kind].alarm}
+            seen = {kind: _collapsed(kind, share) for kind, share in low.items()} | seen
+        before = state.suspicions
+        counts = {kind: before.get(kind, 0) + (1 if kind in seen else -1) for kind in {**before, **seen}}
+        state.suspicions = {kind: min(count, PATIENCE) for kind, count in counts.items() if count > 0}
+        return [Trouble(kind, state.nimg, words) for kind, words in seen.items() if state.suspicions[kind] == PATIENCE]
+
+    def last_look(self, state: TrainState) -> list[Trouble]:
+        """Look once more at the end of a training; all troubles that leave no doubt. Notes nothing in `state`.
+
+        Images are judged only where the looks before could have told of a collapse, and only if all of them are one:
+        healthy trainings begin with one image too.
+        """
+        shares, seen = self._seen(state)
+        alike = all(shares[kind] < share for kind, share in ALIKE.items())
+        if alike and state.armed and self._steps(state) >= JUDGED_STEPS:
+            seen = {"variety": _collapsed("variety", shares["variety"])} | seen
+        return [Trouble(kind, state.nimg, words) for kind, words in seen.items()]
+
+    def _steps(self, state: TrainState) -> int:
+        return state.nimg // self.recipe.schedule.batch_size
+
+    @torch.no_grad()
+    def _seen(self, state: TrainState) -> tuple[dict[str, float], dict[str, str]]:
+        """The measures of variety as shares of real images', and the troubles of the players, in words by kind."""
         state.generator.eval()
         state.discriminator.eval()
         z = self.z.to(state.device)
@@ -109,30 +144,20 @@ class Watch:
 
         measured = self._measured(to_bytes(fakes, self.pixels).cpu())
         shares = {kind: value / max(self.of_real[kind], 1e-12) for kind, value in measured.items()}
-        state.armed = (
-            state.armed
-            or state.nimg >= WARM_UP_SHARE * self.total
-            or all(share >= BOUNDS[kind].varied for kind, share in shares.items())
-        )
-        seen = {kind: _collapsed(kind, share) for kind, share in shares.items() if share < BOUNDS[kind].alarm}
-        if not state.armed:
-            seen = {}
-        seen |= _won(state, on_real, on_fake) | self._outgrown(state)
-        before = state.suspicions
-        counts = {kind: before.get(kind, 0) + (1 if kind in seen else -1) for kind in {**before, **seen}}
-        state.suspicions = {kind: min(count, PATIENCE) for kind, count in counts.items() if count > 0}
-        return [Trouble(kind, state.nimg, words) for kind, words in seen.items() if state.suspicions[kind] == PATIENCE]
+        return shares, self._outgrown(state) | _won(state, on_real, on_fake)
 
     def _outgrown(self, state: TrainState) -> dict[str, str]:
-        """Whether the discriminator's weights have grown as only steps do that are far too large."""
-        steps = state.nimg / self.recipe.schedule.batch_size
-        growth, most = _length(state.discriminator) / self.start, GROWTH * max(1.0, steps / GROWTH_STEPS) ** 0.5
-        if growth < most:
-            return {}
-        return {
-            "discriminator's steps": "the discriminator learns too fast to be learned from: its weights have grown to "
-            f"{growth:.1f} times their start, where less than {most:.1f} is usual"
-        }
+        """Which player's weights have grown as only steps do that are far too large."""
+        usual = max(1.0, self._steps(state) / GROWTH_STEPS) ** 0.5
+        seen = {}
+        for player, network in (("discriminator", state.discriminator), ("generator", state.generator)):
+            growth, most = _length(network) / self.starts[player], GROWTH[player] * usual
+            if growth >= most:
+                seen[f"{player}'s steps"] = (
+                    f"the {player} takes steps that are too large: its weights have grown to {growth:.1f} times their "
+                    f"start, where less than {most:.1f} is usual"
+                )
+        return seen
 
     def _measured(self, images: Tensor) -> dict[str, float]:
         """The measures of variety that these images, uint8 ``[N, C, H, W]``, allow."""
@@ -195,7 +220,7 @@ def _won(state: TrainState, on_real: Tensor, on_fake: Tensor) -> dict[str, str]:
 def _length(network: nn.Module) -> float:
     """The norm of all weights in matrices and filters, as one vector."""
     weights = [value.detach() for value in network.parameters() if value.ndim > 1]
-    return float(torch.stack(torch._foreach_norm(weights)).norm())
+    return float(torch.stack(torch._foreach_norm(weights)).norm()) if weights else 1.0
 
 
 def _grouped_rows(labels: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from pocketgan.training.checkpoint import save_checkpoint
 from pocketgan.training.health import GUIDED_SAMPLES, Goodness, Policy, Watch
 from pocketgan.training.loop import Milestone
 from pocketgan.training.state import TrainState
-from pocketgan.training.trouble import FiniteCheck, TroubleError
+from pocketgan.training.trouble import FiniteCheck, Trouble, TroubleError
 
 SAMPLES = 100  # in a sample grid, always of the same latents
 CHECKPOINT_SECONDS = 10.0  # at most this much training, and the step that runs then, is lost with a kill
@@ -101,6 +101,9 @@ class Listener:
         """Whether a milestone is wanted after this step, asked after each."""
         return False
 
+    def on_step(self, training: Training) -> None:
+        """A step's losses are known. Called after each, so it must cost nothing."""
+
     def on_milestone(self, training: Training, milestone: Milestone) -> str | None:
         """The training has come to a milestone; a reason to end it here, or None.
 
@@ -111,20 +114,32 @@ class Listener:
         """
         return None
 
+    def on_last(self, training: Training) -> None:
+        """The last step is made; the model is not yet written.
+
+        Raises
+        ------
+        TroubleError
+            It must not be.
+        """
+
     def on_end(self, training: Training, reason: str | None) -> None:
         """The training has ended, for a reason; or, without one, was stopped by a signal or an error."""
 
 
 class Progress(Listener):
-    """A bar, and a line at each epoch's end."""
+    """A bar that moves with each step, and a line at each epoch's end."""
 
     def __init__(self, setup: Setup) -> None:
-        self.setup, self.shown, self.bar = setup, ExitStack(), Bar(None)
+        self.setup, self.shown, self.bar = setup, ExitStack(), Bar()
 
     def on_start(self, training: Training) -> None:
         self.shown.close()
         setup = self.setup
         self.bar = self.shown.enter_context(setup.display.bar(f"training {setup.recipe.name}", setup.total))
+
+    def on_step(self, training: Training) -> None:
+        self.bar.update(training.state.nimg)
 
     def on_milestone(self, training: Training, milestone: Milestone) -> None:
         losses = f"D {milestone.loss_d:.3f}  G {milestone.loss_g:.3f}"
@@ -133,7 +148,7 @@ class Progress(Listener):
         epoch, speed = f"epoch {milestone.epoch}/{self.setup.epochs}", f"{training.speed:,.0f} images/s"
         self.bar.update(milestone.nimg, f"{epoch}  {speed}  {losses}")
         if milestone.epoch_ended:
-            self.setup.display.line(f"{epoch}  {losses}  {speed}")
+            self.bar.line(f"{epoch}  {losses}  {speed}")
 
     def on_end(self, training: Training, reason: str | None) -> None:
         self.shown.close()
@@ -219,9 +234,14 @@ class HealthWatch(Listener):
         self.watch = Watch(setup.data, setup.recipe, guide)
 
     def on_milestone(self, training: Training, milestone: Milestone) -> None:
-        if not self.watch.due(training.state):
-            return
-        for trouble in self.watch.look(training.state):
+        if self.watch.due(training.state):
+            self._answer(training, self.watch.look(training.state))
+
+    def on_last(self, training: Training) -> None:
+        self._answer(training, self.watch.last_look(training.state))
+
+    def _answer(self, training: Training, troubles: list[Trouble]) -> None:
+        for trouble in troubles:
             if (self.setup.policy or "warn") != "warn":
                 training.save()  # so that the same command can go on with --on-trouble warn
                 raise TroubleError(trouble)

@@ -61,7 +61,10 @@ def train_to_the_end(setup: Setup, *, resumes: bool) -> Model:
             while reason is None:
                 try:
                     reason = _train(training, listeners, stop)
+                    for listener in listeners:
+                        listener.on_last(training)
                 except TroubleError as error:
+                    reason = None
                     state = _rolled_back(setup, error)
                     training = Training(setup, state, _model_of(setup, state), FiniteCheck(state))
         finally:
@@ -81,6 +84,8 @@ def _train(training: Training, listeners: list[Listener], stop: Stop) -> str:
     setup, state = training.setup, training.state
 
     def after_step(_: TrainState, losses: list[float]) -> bool:
+        for listener in listeners:
+            listener.on_step(training)
         return stop.came is not None or any(listener.wants_milestone(training) for listener in listeners)
 
     for listener in listeners:

@@ -26,6 +26,7 @@ REMEDIES = {
     "spread": "try another --seed, or a lower --lr-d",
     "discriminator has won": "try a lower --lr-d",
     "discriminator's steps": "try a lower --lr-d: a tenth, for a start",
+    "generator's steps": "try a lower --lr-g: a tenth, for a start",
 }
 
 
