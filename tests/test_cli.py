@@ -44,6 +44,7 @@ from pocketgan.recipes import (
     gan_recipe,
     read_recipe,
 )
+from pocketgan.training.classifiers import learning_and_test_sets
 from pocketgan.training.speed import seconds_per_image
 
 VERBS = [command.words for command in cli.COMMANDS]
@@ -474,7 +475,7 @@ def test_classifiers_learn_from_every_kind_of_source(
     assert told["test"]["count"] == int(tested.split()[0])
     assert len(told["epochs"]) == 1
     assert "epoch 1/1" in ended.err
-    _, test = importlib.import_module("pocketgan.verbs.classify").learning_and_test_sets(str(data / source), "train")
+    _, test = learning_and_test_sets(str(data / source), "train")
     assert told["test"]["errors"] == int((Classifier.load(tmp_path / "c").label(test.images) != test.labels).sum())
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pocketgan.scorecard.comparison import Comparison
     from pocketgan.steer.search import Inversion
     from pocketgan.steer.steering import FitReport
-    from pocketgan.verbs.classify import Labelled
+    from pocketgan.writers.labels import Labelled
 
 Seed: TypeAlias = int  # 0 to 2**63 - 1
 Factory: TypeAlias = Callable[..., Any]  # a class, or a function that makes a network
@@ -225,11 +225,13 @@ def train_classifier(
     UsageError
         The recipe, an option or the images do not fit, or `out` exists.
     """
+    from pocketgan.core.devices import find_device
+    from pocketgan.core.terminal import Display
     from pocketgan.recipes import classifier_recipe
-    from pocketgan.verbs.classify import train_classifier as train_network
+    from pocketgan.training.classifiers import train_classifier as train_network
 
     wanted = classifier_recipe(recipe, _fields(options, data))
-    return train_network(wanted, out=out, device=device, quiet=quiet)
+    return train_network(wanted, out=Path(out), device=find_device(device), display=Display(quiet))
 
 
 def train_judge(
@@ -262,9 +264,14 @@ def train_judge(
     UsageError
         The images have no labels, an option is wrong, or `out` exists.
     """
-    from pocketgan.verbs.judge import train_judge as train_network
+    from pocketgan.core.devices import find_device
+    from pocketgan.core.terminal import Display
+    from pocketgan.models.judge import JUDGE
+    from pocketgan.recipes import classifier_recipe
+    from pocketgan.training.classifiers import train_judge as train_network
 
-    return train_network(out=out, device=device, quiet=quiet, **_fields(options, data))
+    wanted = classifier_recipe(JUDGE, _fields(options, data))
+    return train_network(wanted, out=Path(out), device=find_device(device), display=Display(quiet))
 
 
 def _fields(
@@ -479,9 +486,24 @@ def label_images(
     UsageError
         `out` exists, nothing is at a path, or the images have another shape than the classifier reads.
     """
-    from pocketgan.verbs.classify import label_images as label_all
+    from pocketgan.core.files import refuse_existing
+    from pocketgan.data.image_set import ImageSet
+    from pocketgan.data.load import load_images
+    from pocketgan.models.classifier import Classifier
+    from pocketgan.models.model import Model
+    from pocketgan.models.saved import holds
+    from pocketgan.runs.folder import MODEL
+    from pocketgan.writers.labels import write_labels
 
-    return label_all(classifier, images, out=out, split=split, count=count, seed=seed, device=device)
+    refuse_existing(Path(out))
+    reader = classifier if isinstance(classifier, Classifier) else Classifier.load(classifier, device)
+    if isinstance(images, ImageSet):
+        chosen = images
+    elif holds(images, MODEL):
+        chosen = Model.load(images, device).sample(count, seed=seed)
+    else:
+        chosen = load_images(images, split)
+    return write_labels(Path(out), reader, chosen)
 
 
 def import_file(

@@ -1,9 +1,12 @@
-"""How a classifier learns: cross-entropy, epoch by epoch."""
+"""Classifiers and judges: the images they learn from, cross-entropy epoch by epoch, errors on test images."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -11,15 +14,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketgan.core.devices import sent
+from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.files import refuse_existing, refuse_unwritable
 from pocketgan.core.pixels import images_for
 from pocketgan.core.rng import rng, seeded
+from pocketgan.core.terminal import Display
 from pocketgan.data.augment import jitter
 from pocketgan.data.image_set import ImageSet
+from pocketgan.data.load import learning_images, load_images, own_test_images
+from pocketgan.data.splits import choose_rows
 from pocketgan.data.stream import BatchStream
-from pocketgan.networks.contracts import has
+from pocketgan.metrics.labels import error_rate
+from pocketgan.models.classifier import Classifier
+from pocketgan.models.judge import Judge
+from pocketgan.models.saved import data_facts, made_with
+from pocketgan.networks.classifiers import build_classifier
+from pocketgan.networks.contracts import channels_last, has, parameter_count
 from pocketgan.recipes import ClassifierRecipe
+from pocketgan.runs.facts import ClassifierEpoch, ClassifierFacts, Rate
 
 TICK_STEPS = 25  # steps between two milestones inside an epoch
+HELD_OUT = 1 / 6  # share kept from a classifier's training where the images come without a test split
 
 
 class Progress(NamedTuple):
@@ -82,3 +97,76 @@ def _learned_from(images: Tensor, recipe: ClassifierRecipe, nimg: int) -> Tensor
         return images
     random = rng(recipe.seed, "jitter", nimg, device=images.device)
     return jitter(images, recipe.rotate, recipe.scale, recipe.shift, random)
+
+
+def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]:
+    """The images a classifier learns from, and those its error is counted on. Both have labels.
+
+    A source with test images (a data set, an NPZ or IDX folder with both) is taken as it is; `fit` is tested on `val`.
+    Of any other source a sixth is held out, classes in proportion.
+
+    Raises
+    ------
+    UsageError
+        The images have no labels, or too few of them to hold any out.
+    PocketganError
+        The test images have no labels, or other sizes or classes than those to learn from.
+    """
+    learning = learning_images(source, split)
+    if learning.labels is None:
+        raise UsageError(f"{source} has no labels to learn from; put the images into one folder per class")
+    test = load_images(source, "val") if learning.split == "fit" else own_test_images(source)
+    if test is None:
+        held_out = round(len(learning) * HELD_OUT)
+        if held_out == 0:
+            raise UsageError(f"{source} holds {len(learning)} images, too few to test a classifier on; add more")
+        chosen = choose_rows(learning.labels.tolist(), held_out, seed=0)
+        return learning.rows(~chosen), replace(learning.rows(chosen), name=f"a sixth of {source}, held out")
+    if test.labels is None:
+        raise PocketganError(f"{source} has no labels for its test images; add them, or leave the test images out")
+    if test.shape != learning.shape or int(test.labels.max()) >= len(learning.class_names):
+        raise PocketganError(f"{source} has test images of other sizes or classes than it has to learn from; mend it")
+    return learning, test
+
+
+def train_classifier(recipe: ClassifierRecipe, *, out: Path, device: torch.device, display: Display) -> Classifier:
+    """Train a classifier, count its errors on test images once, and save it in a new folder."""
+    refuse_existing(out)
+    learning, test = learning_and_test_sets(recipe.source, recipe.split)
+    refuse_unwritable(out)
+    network = build_classifier(recipe.architecture, learning.shape, len(learning.class_names), recipe.seed).to(device)
+    channels_last(network)
+    began, epochs = time.perf_counter(), []
+    with display.bar(f"classifier {recipe.name}", recipe.epochs * len(learning)) as bar:
+        for step in train_classifier_steps(network, learning, recipe, device):
+            figures = f"loss {step.loss:.4f}  accuracy {step.accuracy:.2%}"
+            bar.update(step.nimg, f"epoch {step.epoch}/{recipe.epochs}  {figures}")
+            if step.epoch_ended:
+                epochs.append(ClassifierEpoch(epoch=step.epoch, loss=step.loss, accuracy=step.accuracy))
+                display.line(f"epoch {step.epoch}/{recipe.epochs}  {figures}")
+    facts = ClassifierFacts(
+        parameters=parameter_count(network),
+        data=data_facts(learning),
+        made_with=made_with(device),
+        epochs=epochs,
+        train_seconds=round(time.perf_counter() - began, 3),
+    )
+    classifier = Classifier(network, recipe, learning.shape, learning.class_names, facts)
+    assert test.labels is not None, "learning_and_test_sets gives labels"
+    rate = error_rate(classifier.label(test.images), test.labels)
+    classifier.facts = facts.model_copy(update={"test": Rate(name=test.name, **rate.as_dict())})
+    display.line(f"test: {rate}")
+    classifier.save(out)
+    return classifier
+
+
+def train_judge(recipe: ClassifierRecipe, *, out: Path, device: torch.device, display: Display) -> Judge:
+    """Train a judge, and count its errors on the test images too, once, where it learned from `fit`."""
+    classifier = train_classifier(recipe, out=out, device=device, display=display)
+    test = own_test_images(classifier.recipe.source) if classifier.recipe.split == "fit" else None
+    if test is not None and test.labels is not None:
+        rate = error_rate(classifier.label(test.images), test.labels)
+        counted = {"val": classifier.facts.test, "test": Rate(name=test.name, **rate.as_dict())}
+        classifier.facts = classifier.facts.model_copy(update=counted)
+        classifier.save(out)
+    return Judge(classifier)

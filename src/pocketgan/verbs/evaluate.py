@@ -25,7 +25,7 @@ from pocketgan.scorecard.pictures import write_pictures
 from pocketgan.scorecard.tstr import COUNT as TSTR_COUNT
 from pocketgan.scorecard.tstr import tstr as train_on_fakes
 from pocketgan.scorecard.yardstick import FEWEST, MOST, JudgedImages, floor_sets, part_of, yardstick
-from pocketgan.verbs.classify import learning_and_test_sets
+from pocketgan.training.classifiers import learning_and_test_sets
 
 
 def evaluate(

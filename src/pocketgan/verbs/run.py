@@ -28,7 +28,7 @@ from pocketgan.report import write_report
 from pocketgan.runs.facts import Scores
 from pocketgan.runs.folder import CLASSIFIER, RunFolder
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
-from pocketgan.verbs.classify import learning_and_test_sets, train_classifier
+from pocketgan.training.classifiers import learning_and_test_sets, train_classifier
 from pocketgan.verbs.evaluate import evaluate
 from pocketgan.verbs.generate import labelled
 from pocketgan.verbs.score import score_run, summary_of
@@ -248,7 +248,7 @@ def _classify(folder: RunFolder, learner: Classifier | ClassifierRecipe, device:
         if isinstance(learner, Classifier):
             learner.save(folder.classifier)
         else:
-            train_classifier(learner, out=folder.classifier, device=device, quiet=quiet)
+            train_classifier(learner, out=folder.classifier, device=find_device(device), display=Display(quiet))
     if not folder.classifier_weights.exists():
         save_state_dict(Classifier.load(folder.path).network, folder.classifier_weights)
 
@@ -266,8 +266,8 @@ def _reader(folder: RunFolder, model: Model, c: Classifier | ClassifierRecipe, d
                 second = "mlp"
             display.line(f"training a second classifier ({second}), which labels the fakes")
             options = {"source": data.source, "split": data.split, "seed": model.recipe.seed + 1}
-            place = str(model.device)
-            train_classifier(classifier_recipe(second, options), out=folder.guide, device=place, quiet=display.quiet)
+            wanted = classifier_recipe(second, options)
+            train_classifier(wanted, out=folder.guide, device=model.device, display=display)
         reader = Classifier.load(folder.guide, str(model.device))
     if isinstance(c, Classifier):
         _refuse_same(c, reader)
