@@ -308,7 +308,7 @@ def test_no_error_of_a_library_reaches_people_as_a_traceback(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(importlib.import_module("pocketgan.verbs.generate"), "generate", fail)
+    monkeypatch.setattr(importlib.import_module("pocketgan.api"), "_model", fail)
     ended = pocketgan("generate", "model", "--out", "nowhere")
     assert ended.code == 1
     assert re.fullmatch(r"pocketgan: [^\n]+\n", ended.err)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from pocketgan.api import generate
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.rng import BLOCK
 from pocketgan.data.fakes import read_fakes
@@ -21,7 +22,6 @@ from pocketgan.models.model import Model
 from pocketgan.models.saved import SHIPPED
 from pocketgan.recipes import rebuild_command
 from pocketgan.runs.facts import DataFacts, PairFacts
-from pocketgan.verbs.generate import generate
 
 
 @pytest.mark.parametrize("count", [1, 7, BLOCK, 300])

@@ -417,30 +417,34 @@ def generate(
     """
     if balanced and (label is not None or digit is not None):
         raise UsageError("--balanced and a class exclude each other; give one")
+    from pocketgan.core.terminal import Display
     from pocketgan.data.class_names import asked_class, folder_names
-    from pocketgan.models.model import Model
-    from pocketgan.verbs.generate import generate as generate_images
+    from pocketgan.models.classifier import Classifier
+    from pocketgan.writers.generate import generate as generate_images
 
-    asked = asked_class(label, digit)
+    asked, source = asked_class(label, digit), _model(model, device)
+    if classifier is not None and source.conditional:
+        raise UsageError(f"--classifier: {source.recipe.name} is asked for classes, which are the labels; leave it out")
+    if isinstance(classifier, str | Path):
+        classifier = Classifier.load(classifier, str(source.device))
     if out is None:
-        called = model.recipe.name if isinstance(model, Model) else Path(model).resolve().name
+        called = Path(model).resolve().name if isinstance(model, str | Path) else source.recipe.name
         out = f"{called}-{'fakes' if asked is None else folder_names((str(asked),))[0]}"
     moves = {"slant": slant, "thickness": thickness, "width": width}
     return generate_images(
-        model,
-        out=out,
+        source,
+        out=Path(out),
+        formats=format,
         count=count,
+        seed=seed,
         label=asked,
         balanced=balanced,
-        seed=seed,
-        formats=format,
-        test_share=test_share,
-        classifier=classifier,
         method=method,
         checked=checked,
         moves={name: amount for name, amount in moves.items() if amount is not None},
-        device=device,
-        quiet=quiet,
+        classifier=classifier,
+        test_share=test_share,
+        display=Display(quiet),
     )
 
 

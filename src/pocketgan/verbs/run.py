@@ -30,9 +30,9 @@ from pocketgan.runs.folder import CLASSIFIER, RunFolder
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.training.classifiers import learning_and_test_sets, train_classifier
 from pocketgan.verbs.evaluate import evaluate
-from pocketgan.verbs.generate import labelled
 from pocketgan.verbs.score import score_run, summary_of
 from pocketgan.verbs.train import train
+from pocketgan.writers.generate import labelled
 
 FAKES = 100  # the classic assignment's fake data set
 C_RECIPE = "cnn"  # recipe of C where none is asked for
