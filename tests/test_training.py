@@ -395,7 +395,7 @@ def test_events_after_a_checkpoint_are_cut_and_a_torn_line_is_passed_over(tmp_pa
     with run.events_file.open("a") as file:
         file.write('{"nimg": 30')
     assert [event.nimg for event in run.events()] == [0, 100, 200]
-    run.cut_logs(100)
+    run.cut_logs(100, 200)
     assert [event.nimg for event in run.events()] == [0, 100]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pocketgan.core.errors import UsageError
+from pocketgan.core.files import user_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,7 +103,7 @@ def run(
 
     wanted = gan_recipe(recipe, _fields(options, data, generator, discriminator))
     name = Path(recipe).stem if isinstance(recipe, str | Path) else wanted.name
-    folder = Path("runs") / f"{name}-{wanted.seed}" if out is None else Path(out)
+    folder = Path("runs") / f"{name}-{wanted.seed}" if out is None else user_path(out)
     summary = run_all(
         wanted,
         out=folder,
@@ -231,7 +232,7 @@ def train_classifier(
     from pocketgan.training.classifiers import train_classifier as train_network
 
     wanted = classifier_recipe(recipe, _fields(options, data))
-    return train_network(wanted, out=Path(out), device=find_device(device), display=Display(quiet))
+    return train_network(wanted, out=user_path(out), device=find_device(device), display=Display(quiet))
 
 
 def train_judge(
@@ -271,7 +272,7 @@ def train_judge(
     from pocketgan.training.classifiers import train_judge as train_network
 
     wanted = classifier_recipe(JUDGE, _fields(options, data))
-    return train_network(wanted, out=Path(out), device=find_device(device), display=Display(quiet))
+    return train_network(wanted, out=user_path(out), device=find_device(device), display=Display(quiet))
 
 
 def _fields(
@@ -433,7 +434,7 @@ def generate(
     moves = {"slant": slant, "thickness": thickness, "width": width}
     return generate_images(
         source,
-        out=Path(out),
+        out=user_path(out),
         formats=format,
         count=count,
         seed=seed,
@@ -499,7 +500,7 @@ def label_images(
     from pocketgan.runs.folder import MODEL
     from pocketgan.writers.labels import write_labels
 
-    refuse_existing(Path(out))
+    refuse_existing(user_path(out))
     reader = classifier if isinstance(classifier, Classifier) else Classifier.load(classifier, device)
     if isinstance(images, ImageSet):
         chosen = images
@@ -507,7 +508,7 @@ def label_images(
         chosen = Model.load(images, device).sample(count, seed=seed)
     else:
         chosen = load_images(images, split)
-    return write_labels(Path(out), reader, chosen)
+    return write_labels(user_path(out), reader, chosen)
 
 
 def import_file(
@@ -567,11 +568,11 @@ def import_file(
     from pocketgan.importing.weights import import_weights
 
     return import_weights(
-        Path(file),
-        Path(out),
+        user_path(file),
+        user_path(out),
         recipe=recipe,
         key=key,
-        networks=None if networks is None else Path(networks),
+        networks=None if networks is None else user_path(networks),
         source=data,
         choices=choices_of(activation, pixels, conditional),
     )
@@ -620,7 +621,7 @@ def export_model(
     if out is None:
         called = model.recipe.name if isinstance(model, Model) else Path(str(model).partition("@")[0]).resolve().name
         out = f"{called}-export"
-    return export(model, Path(out), to, trust_code=trust_code, quiet=quiet)
+    return export(model, user_path(out), to, trust_code=trust_code, quiet=quiet)
 
 
 # ---- scores --------------------------------------------------------------------------------------------------------
@@ -724,7 +725,7 @@ def compare(
     from pocketgan.scorecard.listing import above_table, leaderboard
     from pocketgan.verbs.compare import compare as compare_subjects
 
-    table = None if markdown is None else Path(markdown)
+    table = None if markdown is None else user_path(markdown)
     above = b"" if table is None else above_table(table)
     comparison = compare_subjects(
         *subjects, split=split, count=count, seed=seed, judge=judge, out=out, device=device, quiet=quiet
@@ -758,7 +759,7 @@ def write_report(run_folder: str | Path) -> Path:
     """
     from pocketgan.report import write_report as write_page
 
-    return write_page(Path(run_folder))
+    return write_page(user_path(run_folder))
 
 
 # ---- steering ------------------------------------------------------------------------------------------------------
@@ -855,11 +856,11 @@ def invert(
     from pocketgan.data.load import load_pictures
     from pocketgan.writers.steering import write_inversion
 
-    refuse_existing(Path(out))
+    refuse_existing(user_path(out))
     if count < 1:
         raise UsageError(f"--count {count} is too small; ask for at least 1 picture")
     frozen, given = _model(model, device), load_pictures(pictures)[:count]
-    return write_inversion(frozen, given, out=Path(out), seed=seed, display=Display(quiet))
+    return write_inversion(frozen, given, out=user_path(out), seed=seed, display=Display(quiet))
 
 
 def interpolate(
@@ -906,13 +907,13 @@ def interpolate(
     from pocketgan.core.terminal import Display
     from pocketgan.writers.steering import write_walk
 
-    refuse_existing(Path(out))
+    refuse_existing(user_path(out))
     if len(stops) < 2:
         raise UsageError("a walk needs two stops or more; give class names, picture files or latent:NUMBER")
     if steps < 2:
         raise UsageError(f"--steps {steps} is too small; ask for at least 2")
     frozen, display = _model(model, device), Display(quiet)
-    return write_walk(frozen, stops, out=Path(out), steps=steps, method=method, seed=seed, display=display)
+    return write_walk(frozen, stops, out=user_path(out), steps=steps, method=method, seed=seed, display=display)
 
 
 def show_directions(
@@ -961,8 +962,8 @@ def show_directions(
     wanted = asked_class(label, digit)
     if wanted is None:
         raise UsageError("--class is missing; name the class whose image is moved")
-    refuse_existing(Path(out))
-    return write_directions(_model(model, device), wanted, out=Path(out), method=method, seed=seed)
+    refuse_existing(user_path(out))
+    return write_directions(_model(model, device), wanted, out=user_path(out), method=method, seed=seed)
 
 
 # ---- what there is -------------------------------------------------------------------------------------------------

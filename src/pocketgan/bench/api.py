@@ -8,6 +8,7 @@ from typing import Any
 
 from pocketgan.api import Seed
 from pocketgan.core.errors import UsageError
+from pocketgan.core.files import user_path
 
 
 def keep(run_folder: str | Path, *, out: str | Path, without_generator: bool = False) -> Path:
@@ -30,8 +31,8 @@ def keep(run_folder: str | Path, *, out: str | Path, without_generator: bool = F
     from pocketgan.bench.results import keep as keep_run
     from pocketgan.core.files import refuse_existing
 
-    refuse_existing(Path(out))
-    return keep_run(Path(run_folder), Path(out), generator=not without_generator)
+    refuse_existing(user_path(out))
+    return keep_run(user_path(run_folder), user_path(out), generator=not without_generator)
 
 
 def results(*folders: str | Path, out: str | Path) -> Path:
@@ -53,7 +54,7 @@ def results(*folders: str | Path, out: str | Path) -> Path:
         raise UsageError("no folders are given; name the runs and classifiers to tell of")
     from pocketgan.bench.results import write_results
 
-    return write_results([Path(folder) for folder in folders], Path(out))
+    return write_results([user_path(folder) for folder in folders], user_path(out))
 
 
 def throughput(*recipes: str, out: str | Path, quiet: bool = False) -> Path:
@@ -75,7 +76,7 @@ def throughput(*recipes: str, out: str | Path, quiet: bool = False) -> Path:
 
     display = Display(quiet)
     rows = measure(list(recipes or GAN_PRESETS), display)
-    return write_throughput(rows, drawing(display), Path(out))
+    return write_throughput(rows, drawing(display), user_path(out))
 
 
 def threads(*recipes: str, out: str | Path, rounds: int = 5, seconds: float = 4.0, quiet: bool = False) -> Path:
@@ -102,7 +103,7 @@ def threads(*recipes: str, out: str | Path, rounds: int = 5, seconds: float = 4.
     from pocketgan.bench.threads import threads as measure
     from pocketgan.core.terminal import Display
 
-    return write_threads(measure(recipes or RECIPES, rounds, seconds, Display(quiet)), Path(out))
+    return write_threads(measure(recipes or RECIPES, rounds, seconds, Display(quiet)), user_path(out))
 
 
 def curves(
@@ -127,7 +128,7 @@ def curves(
     from pocketgan.bench.curves import write_curves
     from pocketgan.core.terminal import Display
 
-    return write_curves(train_both(recipes or ("pocket",), nimg, _some(seeds), Display(quiet)), Path(out))
+    return write_curves(train_both(recipes or ("pocket",), nimg, _some(seeds), Display(quiet)), user_path(out))
 
 
 def speedrun(
@@ -163,8 +164,8 @@ def speedrun(
 
     if data is not None:
         options["source"] = str(data)
-    train_seeds(str(recipe), _some(seeds), Path(out), split=split, display=Display(quiet), **options)
-    return Path(out) / "speedrun.md"
+    train_seeds(str(recipe), _some(seeds), user_path(out), split=split, display=Display(quiet), **options)
+    return user_path(out) / "speedrun.md"
 
 
 def known_answers(*, out: str | Path, resamplings: int = 300, quiet: bool = False) -> Path:
@@ -182,7 +183,7 @@ def known_answers(*, out: str | Path, resamplings: int = 300, quiet: bool = Fals
     from pocketgan.bench.known_answers import known_answers as score_known
     from pocketgan.core.terminal import Display
 
-    return score_known(Path(out), resamplings, Display(quiet))
+    return score_known(user_path(out), resamplings, Display(quiet))
 
 
 def steering(
@@ -227,7 +228,7 @@ def steering(
     from pocketgan.core.terminal import Display
 
     budget = {"count": count, "latents": latents, "steps": steps, "seed": seed}
-    return steering_results(models, Path(out), methods=method, display=Display(quiet), **budget)
+    return steering_results(models, user_path(out), methods=method, display=Display(quiet), **budget)
 
 
 def export(*models: str | Path, out: str | Path, quiet: bool = False) -> Path:
@@ -251,7 +252,7 @@ def export(*models: str | Path, out: str | Path, quiet: bool = False) -> Path:
         raise UsageError("no models are given; name those to export, such as digits")
     from pocketgan.bench.export import write_exports
 
-    return write_exports(models, Path(out), quiet)
+    return write_exports(models, user_path(out), quiet)
 
 
 def _some(seeds: Sequence[int]) -> list[int]:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, UsageError, nearest
+from pocketgan.core.files import user_path
 from pocketgan.data._checks import PROVENANCE, read_provenance, readable, refuse_split
 from pocketgan.data.arrays import load_npy, load_npz
 from pocketgan.data.class_names import CLASSES
@@ -62,7 +63,7 @@ def load_images(source: str | Path, split: str = "train") -> ImageSet:
         raise UsageError(f"split '{split}' is unknown{nearest(split, SPLITS)}")
     if isinstance(source, str) and source in DATASETS:
         return _of_dataset(DATASETS[source], split)
-    return _of_path(source, split)
+    return _of_path(user_path(source), split)
 
 
 def learning_images(source: str | Path, split: str) -> ImageSet:
@@ -137,8 +138,8 @@ _KEPT: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
 _LOCK = Lock()
 
 
-def _of_path(source: str | Path, split: str) -> ImageSet:
-    key = (str(source), str(Path(source).absolute()), split)
+def _of_path(source: Path, split: str) -> ImageSet:
+    key = (str(source), str(source.absolute()), split)
     with _LOCK:
         kept = _KEPT.get(key)
     if kept is not None and _states(kept.states) == kept.states:
@@ -148,7 +149,7 @@ def _of_path(source: str | Path, split: str) -> ImageSet:
         return kept.images
     began = time.time_ns()
     images = _read(source, split)
-    states = _states(_read_from(Path(source), images))
+    states = _states(_read_from(source, images))
     settled = all(state is None or max(state.modified, state.changed) < began - CLOCK_NS for state in states.values())
     with _LOCK:
         _KEPT.pop(key, None)
@@ -188,10 +189,9 @@ def _read_from(path: Path, images: ImageSet) -> set[Path]:
     }
 
 
-def _read(source: str | Path, split: str) -> ImageSet:
-    path = Path(source)
+def _read(path: Path, split: str) -> ImageSet:
     if split in ("fit", "val"):
-        return replace(_part(load_images(source), split), name=f"{source}, {split}")
+        return replace(_part(load_images(path), split), name=f"{path}, {split}")
     with readable(path):
         if path.is_dir():
             images = _read_directory(path, split)
@@ -199,8 +199,8 @@ def _read(source: str | Path, split: str) -> ImageSet:
             images = _read_file(path, split)
         else:
             names = ", ".join(DATASETS)
-            raise UsageError(f"{source} is missing; give {names}, a folder of pictures, or an NPZ, NPY or IDX file")
-        name = str(source) if split == "train" else f"{source}, {split}"
+            raise UsageError(f"{path} is missing; give {names}, a folder of pictures, or an NPZ, NPY or IDX file")
+        name = str(path) if split == "train" else f"{path}, {split}"
         return replace(images, name=name, provenance=read_provenance(path) | images.provenance)
 
 

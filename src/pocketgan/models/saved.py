@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -151,10 +152,30 @@ def load_weights(folder: Path, name: str, network: nn.Module, about: PairFile | 
         raise PocketganError(f"{file} does not fit its {MODEL_FILE} ({str(error).splitlines()[0]})") from error
 
 
+def read_weights(folder: Path, name: str, about: PairFile | ClassifierFile) -> dict[str, torch.Tensor]:
+    """The tensors of a network's file, without the network.
+
+    Raises
+    ------
+    PocketganError
+        The file is missing or damaged.
+    """
+    file = check_sum(folder, name, about)
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise PocketganError(f"{file} is no safetensors file ({error}); make the model again") from error
+
+
 def weights_digest(network: nn.Module) -> str:
     """The sha256 of a network's weights by name, shape and value, whatever file or folder they lie in."""
+    return tensors_digest(network.state_dict())
+
+
+def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """`weights_digest` of weights that lie in no network."""
     hasher = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         hasher.update(repr((name, str(tensor.dtype), list(tensor.shape))).encode())
         hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return hasher.hexdigest()

@@ -51,6 +51,10 @@ class ModelConfig(Config):
     pixels: Literal["signed", "unit"] | None = Field(
         default=None, description="of python: range of the images, [-1, 1] or [0, 1]; found by what the generator makes"
     )
+    start_from: str | None = Field(
+        default=None,
+        description="a run or model whose weights the training begins with; kept by their sha256",
+    )
     latent_dim: int = Field(default=64, ge=1, le=4096, description="numbers in a latent z")
     channels_g: int = Field(
         default=0,

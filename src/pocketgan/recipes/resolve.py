@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pocketgan.core.config import Config, complaint
 from pocketgan.core.errors import PocketganError, UsageError, nearest
-from pocketgan.core.files import check_version, read_bytes, write_text
+from pocketgan.core.files import check_version, read_bytes, user_path, write_text
 from pocketgan.recipes.code import classes_of, find_beside, remember_file, trust
 from pocketgan.recipes.pairs import PAIRS
 from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
@@ -59,13 +59,13 @@ def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | N
     if networks is not None:
         digest = str(networks)
         if classes_of(digest) is None:
-            digest = remember_file(Path(networks))
+            digest = remember_file(user_path(networks))
             trust(digest)
         named = {"name": "own" if digest == networks else Path(networks).stem} if start is OWN else {}
         options = {"architecture": "python", "networks": digest, **named, **options}
     recipe = _resolve(Recipe, GAN_PRESETS, start, options)
     if recipe.model.networks is not None and isinstance(start, str | Path):
-        find_beside(Path(start), recipe.model.networks)
+        find_beside(user_path(start), recipe.model.networks)
     return recipe
 
 
@@ -121,8 +121,8 @@ def _resolve(
     if not isinstance(start, str):
         values = start.model_dump(exclude_none=True)
     elif start.endswith(".toml"):
-        values, origin = _read_toml(Path(start)), f"{start}: "
-        values = _with_code(values, Path(start))
+        values, origin = _read_toml(user_path(start)), f"{start}: "
+        values = _with_code(values, user_path(start))
         preset = values.pop("preset", None)
         if preset is not None:
             if not isinstance(preset, str) or preset not in presets:

@@ -56,6 +56,9 @@ class StartEvent(Record):
     total_nimg: int  # the budget
     images: int  # learned from
     data: str  # their digest
+    start_from: str | None = None  # digest of the weights that it began with, where they were another model's
+    lengths: dict[str, float] | None = None  # of those weights: what the health watch measures growth by
+    took_part: tuple[str, ...] = ()  # digests of the classifiers that selected that model
 
 
 class EpochEvent(Record):
@@ -96,6 +99,15 @@ class InexactEvent(Record):
     changed: list[str]
 
 
+class BudgetEvent(Record):
+    """Another budget for a training that was stopped or had ended."""
+
+    event: Literal["budget"] = "budget"
+    nimg: int  # from where it holds
+    old_total_nimg: int
+    total_nimg: int
+
+
 class FinishEvent(Record):
     """The last line of a training that ended."""
 
@@ -118,7 +130,7 @@ def _kind_of(event: object) -> str:
     return kind if isinstance(kind, str) and kind in KINDS else "other"
 
 
-KINDS = ("start", "epoch", "warning", "trouble", "rollback", "inexact", "finish")
+KINDS = ("start", "epoch", "warning", "trouble", "rollback", "inexact", "budget", "finish")
 Event = Annotated[
     Annotated[StartEvent, Tag("start")]
     | Annotated[EpochEvent, Tag("epoch")]
@@ -126,6 +138,7 @@ Event = Annotated[
     | Annotated[TroubleEvent, Tag("trouble")]
     | Annotated[RollbackEvent, Tag("rollback")]
     | Annotated[InexactEvent, Tag("inexact")]
+    | Annotated[BudgetEvent, Tag("budget")]
     | Annotated[FinishEvent, Tag("finish")]
     | Annotated[OtherEvent, Tag("other")],
     Discriminator(_kind_of),

@@ -26,6 +26,7 @@ from pocketgan.core.files import (
 from pocketgan.recipes import Recipe, read_recipe, write_recipe
 from pocketgan.recipes.code import CODE, find_beside, write_code
 from pocketgan.runs.facts import (
+    BudgetEvent,
     ClassifierFile,
     Event,
     FinishEvent,
@@ -165,12 +166,39 @@ class RunFolder:
         """Log what an epoch has cost."""
         _append(self.timings_file, timing.as_json())
 
-    def cut_logs(self, nimg: int) -> None:
-        """Drop what was logged after `nimg`, and an end that was not reached, so that it is logged again, once."""
-        for path in (self.events_file, self.timings_file):
-            lines = [line for _, line in _lines(path)]
-            kept = [line for line in lines if line.get("nimg", 0) <= nimg and line.get("event") != "finish"]
-            write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+    def cut_logs(self, nimg: int, total_nimg: int) -> None:
+        """Drop what was logged after `nimg`, and an end elsewhere, so that it is logged again, once.
+
+        A budget that was taken up later holds from `nimg` on. One that is not the recipe's, `total_nimg`, was not taken
+        up: a kill came between the two.
+        """
+        events = [
+            {**line, "nimg": min(line["nimg"], nimg)} if line.get("event") == "budget" else line
+            for line in _taken_up(self.events_file, total_nimg)
+        ]
+        for path, lines in ((self.events_file, events), (self.timings_file, _objects(self.timings_file))):
+            kept = [line for line in lines if line.get("nimg", 0) <= nimg and not _ends_elsewhere(line, nimg)]
+            _write_lines(path, kept)
+
+    def change_budget(self, budget: BudgetEvent, images: int) -> None:
+        """Log another budget in place of the end, and of the figures of an epoch that the old budget cut short.
+
+        The recipe is written after it. A kill in between leaves a run of the old budget that has not ended.
+
+        Parameters
+        ----------
+        budget
+            The event.
+        images
+            In an epoch.
+        """
+        for path, lines in (
+            (self.timings_file, _objects(self.timings_file)),
+            (self.events_file, _taken_up(self.events_file, budget.old_total_nimg)),
+        ):
+            kept = [line for line in lines if line.get("event") != "finish" and not _cut_short(line, images)]
+            added = [{"event": budget.event, **budget.as_json()}] if path == self.events_file else []
+            _write_lines(path, kept + added)
 
     def sample_file(self, epoch: int) -> Path:
         """Where the sample grid of an epoch lies."""
@@ -236,6 +264,32 @@ def _append(path: Path, line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _objects(path: Path) -> list[dict[str, Any]]:
+    return [line for _, line in _lines(path)]
+
+
+def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _taken_up(path: Path, total_nimg: int) -> list[dict[str, Any]]:
+    """The events without a last budget that is not the recipe's."""
+    lines = _objects(path)
+    budgets = [number for number, line in enumerate(lines) if line.get("event") == "budget"]
+    if budgets and lines[budgets[-1]].get("total_nimg") != total_nimg:
+        del lines[budgets[-1]]
+    return lines
+
+
+def _ends_elsewhere(line: dict[str, Any], nimg: int) -> bool:
+    return line.get("event") == "finish" and line.get("nimg") != nimg
+
+
+def _cut_short(line: dict[str, Any], images: int) -> bool:
+    """Whether these are the figures of an epoch that ended before its last image."""
+    return "epoch" in line and line.get("nimg", 0) < line["epoch"] * images
 
 
 def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:

@@ -90,6 +90,11 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("nimg-*") if path.is_dir())
 
 
+def newest_nimg(folder: Path) -> int:
+    """The images that had been shown when the newest checkpoint was written; 0 where there is none."""
+    return max((int(path.name.removeprefix("nimg-")) for path in checkpoints(folder)), default=0)
+
+
 def is_good(path: Path) -> bool:
     """Whether the health watch suspected nothing when this checkpoint was written."""
     try:

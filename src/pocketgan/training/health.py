@@ -75,9 +75,17 @@ class Watch:
         Its recipe.
     guide
         uint8 ``[N, C, H, W]`` to class probabilities ``[N, K]``, or None where no guide knows these images.
+    starts
+        `lengths` of the first weights, where the recipe's seed did not draw them.
     """
 
-    def __init__(self, data: ImageSet, recipe: Recipe, guide: Callable[[Tensor], Tensor] | None) -> None:
+    def __init__(
+        self,
+        data: ImageSet,
+        recipe: Recipe,
+        guide: Callable[[Tensor], Tensor] | None,
+        starts: dict[str, float] | None = None,
+    ) -> None:
         generator, discriminator = build_pair(recipe, data.shape, len(data.class_names))
         self.recipe, self.pixels, self.guide = recipe, generator.pixels, None if generator.conditional else guide
         self.total = recipe.schedule.total_nimg(len(data))
@@ -90,7 +98,7 @@ class Watch:
         self.real = data.images[rows]
         self.z = latents(recipe.seed, 0, len(rows), recipe.model.latent_dim)
         self.of_real = self._measured(self.real)
-        self.starts = {"discriminator": _length(discriminator), "generator": _length(generator)}
+        self.starts = lengths(generator, discriminator) if starts is None else starts
 
     def due(self, state: TrainState) -> bool:
         """Whether a look falls on this step."""
@@ -215,6 +223,11 @@ def _won(state: TrainState, on_real: Tensor, on_fake: Tensor) -> dict[str, str]:
         "discriminator has won": "the discriminator has won: its logits tell real and fake images apart by "
         f"{sure:.0f}, and the generator's gradient has the norm {push:.1g}"
     }
+
+
+def lengths(generator: nn.Module, discriminator: nn.Module) -> dict[str, float]:
+    """The norm of each player's weights, by which their growth is measured."""
+    return {"discriminator": _length(discriminator), "generator": _length(generator)}
 
 
 def _length(network: nn.Module) -> float:

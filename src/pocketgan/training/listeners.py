@@ -28,6 +28,7 @@ from pocketgan.runs.folder import RunFolder
 from pocketgan.training.checkpoint import save_checkpoint
 from pocketgan.training.health import GUIDED_SAMPLES, Goodness, Policy, Watch
 from pocketgan.training.loop import Milestone
+from pocketgan.training.starting import Start
 from pocketgan.training.state import TrainState
 from pocketgan.training.trouble import FiniteCheck, Trouble, TroubleError
 
@@ -49,6 +50,10 @@ class Setup:
     inexact: bool  # it may go on under other versions or threads
     watching: Classifier | None  # the guide that the health watch counts classes with
     choosing: Classifier | None  # the guide that ends the training where the recipe wants one
+    start: Start | None = (
+        None  # weights to begin with; None where the seed draws them, or they are not at hand any more
+    )
+    new_budget: bool = False  # it goes on with another budget than before
 
     @property
     def total(self) -> int:
@@ -231,7 +236,8 @@ class HealthWatch(Listener):
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         guide = None if setup.watching is None else setup.watching.probabilities
-        self.watch = Watch(setup.data, setup.recipe, guide)
+        first = setup.run.start()
+        self.watch = Watch(setup.data, setup.recipe, guide, None if first is None else first.lengths)
 
     def on_milestone(self, training: Training, milestone: Milestone) -> None:
         if self.watch.due(training.state):

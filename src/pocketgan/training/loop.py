@@ -206,7 +206,7 @@ def train_steps(
         finished = state.nimg >= total
         if ended or finished or asked or (state.nimg // size) % TICK_STEPS == 0:
             mean_d, mean_g = (total / state.summed for total in state.sums)
-            if ended or finished:
+            if ended:  # an epoch that the budget cuts short may go on, with a larger one
                 state.sums = [0.0, 0.0]
                 state.summed = 0
             r1 = recipe.objective.r1 * state.r1_growth if recipe.objective.r1_target else None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+import re
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
 
 import torch
 
@@ -10,20 +13,27 @@ from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, tidy
 from pocketgan.core.terminal import Display
+from pocketgan.data.fakes import PERSON, read_fakes
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import learning_images
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model
+from pocketgan.models.saved import holds
 from pocketgan.networks.architectures import settled
-from pocketgan.recipes import Recipe
-from pocketgan.runs.folder import RunFolder
+from pocketgan.recipes import BUDGETS, Recipe
+from pocketgan.recipes.recipe import ScheduleConfig
+from pocketgan.runs.facts import BudgetEvent
+from pocketgan.runs.folder import MODEL, RunFolder
+from pocketgan.training.checkpoint import newest_nimg
 from pocketgan.training.health import Policy
 from pocketgan.training.listeners import Setup, check_tensorboard
 from pocketgan.training.speed import seconds_per_image, with_precision
+from pocketgan.training.starting import Start, check_fit, read_start
 from pocketgan.training.state import check_objective
 from pocketgan.training.trainer import train_to_the_end
 
+OUTDATED = ("generate", "score", "report")  # steps whose results a longer training outdates
 WARM_UP_SECONDS = 5.0  # of training, thrown away, to turn a budget in minutes into images
 
 
@@ -40,8 +50,9 @@ def train_in(
     """Train by a recipe in a run's folder, go on there, or load what is complete; as `pocketgan.train`."""
     data = learning_images(wanted.data.source, wanted.data.split)
     wanted, notes = settled(wanted, data.shape, len(data.class_names))
-    stored = _open_run(run, wanted, data)
-    if stored is not None and run.is_complete:
+    wanted, start = _with_start(run, wanted, display)
+    begun = _open_run(run, wanted, data)
+    if begun is not None and begun.is_complete:
         tidy(run.path)
         display.line(f"{run} is complete; nothing to train")
         return Model.load(run.path, device)
@@ -49,21 +60,25 @@ def train_in(
         check_tensorboard()
     place = find_device(device)
     check_objective(wanted, data.shape, len(data.class_names))
+    if start is not None:
+        check_fit(start, wanted, data.shape, len(data.class_names))
     for note in notes:
         display.line(note)
-    final = stored or _decided(wanted, data, place)
+    final = _decided(wanted, data, place) if begun is None else begun.recipe
     choosing = _choosing_guide(final, data) if final.schedule.until_good else None
     watching = guide_for(data.shape, data.class_names, device)
     with run.alone():
-        stored = _open_run(run, wanted, data)  # again: another process may have been here in between
-        if stored is not None and run.is_complete:
+        begun = _open_run(run, wanted, data)  # again: another process may have been here in between
+        if begun is not None and begun.is_complete:
             display.line(f"{run} is complete; nothing to train")
             return Model.load(run.path, device)
-        if stored is None:
+        if begun is None:
             run.write_recipe(final)
+        elif begun.new_budget:
+            _change_budget(begun, len(data), display)
         setup = Setup(
             run=run,
-            recipe=stored or final,
+            recipe=final if begun is None else begun.recipe,
             data=data,
             device=place,
             display=display,
@@ -72,8 +87,10 @@ def train_in(
             inexact=inexact,
             watching=watching,
             choosing=choosing,
+            start=start,
+            new_budget=begun is not None and begun.new_budget,
         )
-        return train_to_the_end(setup, resumes=stored is not None)
+        return train_to_the_end(setup, resumes=begun is not None)
 
 
 def policy_of(name: str | None) -> Policy | None:
@@ -84,8 +101,55 @@ def policy_of(name: str | None) -> Policy | None:
     return policy
 
 
-def _open_run(run: RunFolder, wanted: Recipe, data: ImageSet) -> Recipe | None:
-    """The recipe stored in `run` if it is the wanted one on the same images; None where there is no run yet."""
+class _Begun(NamedTuple):
+    """A run that is there, and is the one that is wanted."""
+
+    run: RunFolder
+    stored: Recipe
+    recipe: Recipe  # the same with the budget that is wanted
+
+    @property
+    def new_budget(self) -> bool:
+        """Whether it is to be trained longer, or less long, than it was meant to be."""
+        return self.recipe != self.stored
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing to train."""
+        return not self.new_budget and self.run.is_complete
+
+
+def _with_start(run: RunFolder, wanted: Recipe, display: Display) -> tuple[Recipe, Start | None]:
+    """The recipe with the digest of the weights to begin with in place of their path, and the weights.
+
+    A run that is there has what it needs: where it began from a model that is gone, or is not named again, it goes on.
+    """
+    named = wanted.model.start_from
+    stored = run.recipe().model.start_from if run.is_begun else None
+    if named is None:
+        return wanted.changed("model", start_from=stored), None
+    if re.fullmatch("[0-9a-f]{64}", named):
+        if not run.is_begun:
+            raise UsageError(
+                f"--start-from {named[:12]}… is the sha256 of weights and tells no folder; give the run or model itself"
+            )
+        return wanted, None
+    if stored is not None and not holds(named, MODEL):
+        display.line(f"--start-from {named} is gone; the run goes on from its own checkpoints")
+        return wanted.changed("model", start_from=stored), None
+    start = read_start(named)
+    if stored is not None and stored != start.digest:
+        raise UsageError(
+            f"--start-from {named}: it holds other weights than {run} began with; leave the option out to go on"
+        )
+    return wanted.changed("model", start_from=start.digest), start
+
+
+def _open_run(run: RunFolder, wanted: Recipe, data: ImageSet) -> _Begun | None:
+    """What `run` holds, if it is the wanted run on the same images; None where there is no run yet.
+
+    Images are compared by their digest, whatever path they lie under. Budgets may differ.
+    """
     if not run.is_begun:
         try:
             refuse_existing(run.path)
@@ -93,18 +157,80 @@ def _open_run(run: RunFolder, wanted: Recipe, data: ImageSet) -> Recipe | None:
         except UsageError:
             if not run.is_begun:  # else another process began this run in between
                 raise
-    stored = run.recipe()
-    if wanted.schedule.minutes is not None and wanted.schedule.nimg is None:
-        wanted = wanted.changed("schedule", nimg=stored.schedule.nimg)  # what the same minutes became
+    stored, start = run.recipe(), run.start()
+    if start is not None and start.data == data.digest:
+        wanted = wanted.changed("data", source=stored.data.source)
     if wanted.optimizer.precision == "auto":
         wanted = wanted.changed("optimizer", precision=stored.optimizer.precision)
-    if stored != wanted:
-        changed = _first_difference(stored.model_dump(), wanted.model_dump())
+    same = wanted.model_copy(update={"schedule": _with_budget_of(wanted.schedule, stored.schedule)})
+    if same != stored:
+        changed = _first_difference(stored.model_dump(), same.model_dump())
         raise UsageError(f"--out {run} holds another run ({changed}) and is left as it is; choose another folder")
-    start = run.start()
     if start is not None and start.data != data.digest:
         raise UsageError(f"--out {run} was trained on other images than {data.name} now holds; choose another folder")
-    return stored
+    return _Begun(run, stored, _budgeted(run, stored, wanted.schedule, len(data)))
+
+
+def _with_budget_of(schedule: ScheduleConfig, other: ScheduleConfig) -> ScheduleConfig:
+    return schedule.model_copy(update={name: getattr(other, name) for name in BUDGETS})
+
+
+def _budgeted(run: RunFolder, stored: Recipe, wanted: ScheduleConfig, images: int) -> Recipe:
+    """The recipe of a run with the wanted budget; as it is stored where that is as long, or where a guide ended it.
+
+    Raises
+    ------
+    UsageError
+        More was shown already, or the budget is in minutes and the run's was not.
+    """
+    option = next(name for name in ("minutes", "epochs", "nimg") if getattr(wanted, name) is not None)
+    if wanted.minutes is not None and wanted.nimg is None:
+        before = stored.schedule
+        if before.minutes is None or before.nimg is None:
+            raise UsageError(f"--minutes: the budget of {run} is not in minutes; give --epochs or --nimg")
+        share = wanted.minutes / before.minutes  # the run's own images for its minutes tell the speed
+        wanted = wanted.model_copy(update={"nimg": round(before.nimg * share)})
+    end = run.finish()
+    shown = max(newest_nimg(run.checkpoints), 0 if end is None else end.nimg)
+    total = wanted.total_nimg(images)
+    if total < shown:
+        raise UsageError(
+            f"--{option} {getattr(wanted, option):g}: {run} has seen {shown:,} images already, and this budget is "
+            f"{total:,}; give more, or choose another folder"
+        )
+    if total == stored.schedule.total_nimg(images) or (end is not None and end.reason != "budget"):
+        return stored
+    return stored.model_copy(update={"schedule": _with_budget_of(stored.schedule, wanted)})
+
+
+def _change_budget(begun: _Begun, images: int, display: Display) -> None:
+    """Let a run have its new budget. What a longer training outdates is removed; after a kill, it is done again."""
+    run, nimg = begun.run, newest_nimg(begun.run.checkpoints)
+    if run.fakes.exists() and PERSON in read_fakes(run.fakes).label_source:
+        raise UsageError(
+            f"--out {run}: a person gave labels in {run.fakes}, and a longer training outdates them; "
+            "move that folder out of the run first"
+        )
+    old, new = (recipe.schedule.total_nimg(images) for recipe in (begun.stored, begun.recipe))
+    run.change_budget(BudgetEvent(nimg=nimg, old_total_nimg=old, total_nimg=new), images)
+    outdated = [run.steering_page, *(path for step in OUTDATED for path in run.made_by(step))]
+    removed = [path for path in outdated if path.exists()]
+    for path in removed:
+        _remove(path)
+    if old % images:
+        run.sample_file(old // images + 1).unlink(missing_ok=True)  # of an epoch that was cut short
+    run.write_recipe(begun.recipe)
+    display.line(f"the budget is {new:,} images now, and was {old:,}")
+    if removed:
+        names = ", ".join(map(str, run.relative(removed)))
+        display.line(f"removed, since a longer training outdates it: {names}; `pocketgan run` makes it again")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _first_difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:

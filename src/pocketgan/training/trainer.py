@@ -14,10 +14,12 @@ from pocketgan.models.model import Model
 from pocketgan.models.saved import data_facts, made_with, save_state_dict, weights_digest
 from pocketgan.networks.contracts import parameter_count
 from pocketgan.recipes import Recipe, rebuild_command
-from pocketgan.runs.facts import FinishEvent, InexactEvent, PairFacts, RollbackEvent, StartEvent
-from pocketgan.training.checkpoint import checkpoints, is_good, load_newest
+from pocketgan.runs.facts import BudgetEvent, FinishEvent, InexactEvent, PairFacts, RollbackEvent, StartEvent
+from pocketgan.training.checkpoint import checkpoints, is_good, load_newest, save_checkpoint
+from pocketgan.training.health import lengths
 from pocketgan.training.listeners import Listener, Setup, Training, listeners_of
 from pocketgan.training.loop import Milestone, train_steps
+from pocketgan.training.starting import begin_with
 from pocketgan.training.state import TrainState, new_state
 from pocketgan.training.trouble import ROLLBACKS, FiniteCheck, TroubleError, after_rollbacks
 
@@ -44,19 +46,14 @@ def train_to_the_end(setup: Setup, *, resumes: bool) -> Model:
     run = setup.run
     state = _resumed(setup) if resumes else _fresh(setup, setup.recipe)
     if run.start() is None:
-        start = StartEvent(
-            nimg=0,
-            recipe=setup.recipe.name,
-            seed=setup.recipe.seed,
-            total_nimg=setup.total,
-            images=len(setup.data),
-            data=setup.data.digest,
-        )
-        run.add_event(start)
+        run.add_event(_start_event(setup, state))
+    if setup.start is not None and state.nimg == 0:
+        save_checkpoint(run.checkpoints, state)  # the run goes on though the other one is gone
     listeners = listeners_of(setup)
+    end = run.finish() if resumes else None  # kept where the state is that of the end: only the model lacks
     with held_back() as stop:
         training = Training(setup, state, _model_of(setup, state), FiniteCheck(state))
-        reason = None
+        reason = None if end is None else end.reason
         try:
             while reason is None:
                 try:
@@ -70,7 +67,9 @@ def train_to_the_end(setup: Setup, *, resumes: bool) -> Model:
         finally:
             for listener in listeners:
                 listener.on_end(training, reason)
-        run.add_event(FinishEvent(nimg=state.nimg, reason=reason))
+        if end is None:
+            run.add_event(FinishEvent(nimg=state.nimg, reason=reason))
+            training.save()  # after the event: what a guide ended must not go on from here
         model = _model_of(setup, state)
         save_state_dict(model.generator, run.generator_weights)
         save_state_dict(state.discriminator, run.discriminator_weights)
@@ -114,33 +113,87 @@ def _timed(milestones: Iterator[Milestone]) -> Iterator[tuple[Milestone, float]]
         yield milestone, time.perf_counter() - began
 
 
+def _start_event(setup: Setup, state: TrainState) -> StartEvent:
+    event = StartEvent(
+        nimg=0,
+        recipe=setup.recipe.name,
+        seed=setup.recipe.seed,
+        total_nimg=setup.total,
+        images=len(setup.data),
+        data=setup.data.digest,
+    )
+    if setup.start is None:
+        return event
+    begun = {"start_from": setup.start.digest, "lengths": lengths(state.generator, state.discriminator)}
+    return event.model_copy(update={**begun, "took_part": setup.start.took_part})
+
+
 def _fresh(setup: Setup, recipe: Recipe) -> TrainState:
-    return new_state(recipe, setup.data.shape, len(setup.data.class_names), setup.device)
+    state = new_state(recipe, setup.data.shape, len(setup.data.class_names), setup.device)
+    if setup.start is not None:
+        begin_with(state, setup.start)
+    return state
+
+
+def _newest(setup: Setup) -> TrainState:
+    """The state of the newest checkpoint that is whole, or the first state where there is none."""
+    run, state = setup.run, _fresh(setup, setup.recipe)
+    for line in load_newest(run.checkpoints, state):
+        setup.display.line(f"passed over: {line}")
+    if setup.recipe.model.start_from is not None and setup.start is None and not state.made_with:
+        raise UsageError(
+            f"--out {run} holds no whole checkpoint, and its first weights are another model's; add --start-from FOLDER"
+        )
+    return state
 
 
 def _settled(setup: Setup, state: TrainState) -> TrainState:
     """The state, or after a rollback to the very start one whose first weights have the rollback's seed too."""
     rollbacks = _rollbacks(setup)
-    return _fresh(setup, after_rollbacks(setup.recipe, rollbacks)) if state.nimg == 0 and rollbacks else state
+    if state.nimg or not rollbacks or setup.recipe.model.start_from is not None:
+        return state
+    return _fresh(setup, after_rollbacks(setup.recipe, rollbacks))
 
 
 def _resumed(setup: Setup) -> TrainState:
     """The state of the newest checkpoint that is whole, and the logs cut back to it."""
-    run, state = setup.run, _fresh(setup, setup.recipe)
-    for line in load_newest(run.checkpoints, state):
-        setup.display.line(f"passed over: {line}")
+    run, state = setup.run, _newest(setup)
     changed = _changes(state)
     if changed and not setup.inexact:
         raise UsageError(
             f"--out {run} cannot go on bit for bit: {'; '.join(changed)}; make them the same, or add "
             "--inexact to go on all the same"
         )
-    run.cut_logs(state.nimg)
+    run.cut_logs(state.nimg, setup.total)
     state = _settled(setup, state)
     setup.display.line(f"resumed at nimg {state.nimg}")
+    if setup.new_budget and (line := _what_follows_the_budget(setup.recipe, state.nimg)):
+        setup.display.line(line)
     if changed:
         run.add_event(InexactEvent(nimg=state.nimg, changed=changed))
     return state
+
+
+def _follows_budget(recipe: Recipe) -> bool:
+    return recipe.schedule.lr_hold < 1 or recipe.schedule.ema_share > 0
+
+
+def _what_follows_the_budget(recipe: Recipe, nimg: int) -> str:
+    """A line about a training that goes on from `nimg` with another budget; empty where nothing follows it."""
+    schedule = recipe.schedule
+    if not _follows_budget(recipe):
+        return ""
+    names = ["the rate"] * (schedule.lr_hold < 1) + ["the average"] * (schedule.ema_share > 0)
+    verb, pronoun, those = ("follows", "it is", "that") if len(names) == 1 else ("follow", "they are", "those")
+    budget = f"{schedule.epochs:g} epochs" if schedule.epochs is not None else f"{schedule.nimg:,} images"
+    here = f"from here on {pronoun} {those} of {budget}, as after {nimg:,} images of a run of {budget}"
+    return f"{' and '.join(names)} {verb} the budget: {here}"
+
+
+def _command(setup: Setup) -> str | None:
+    """The command that makes the model again; None where it needs more than one."""
+    longer = any(isinstance(event, BudgetEvent) for event in setup.run.events())
+    return None if longer and _follows_budget(setup.recipe) else rebuild_command(setup.recipe)
 
 
 def _rollbacks(setup: Setup) -> int:
@@ -167,9 +220,8 @@ def _rolled_back(setup: Setup, error: TroubleError) -> TrainState:
         if is_good(path):
             break
         shutil.rmtree(path)
-    state = _fresh(setup, setup.recipe)
-    load_newest(run.checkpoints, state)
-    run.cut_logs(state.nimg)
+    state = _newest(setup)
+    run.cut_logs(state.nimg, setup.total)
     trouble = error.trouble
     run.add_event(RollbackEvent(nimg=state.nimg, kind=trouble.kind, words=trouble.words, from_nimg=trouble.nimg))
     state = _settled(setup, state)
@@ -180,7 +232,7 @@ def _rolled_back(setup: Setup, error: TroubleError) -> TrainState:
 def _model_of(setup: Setup, state: TrainState) -> Model:
     """The state as a model; its networks are the state's own, not copies."""
     facts = PairFacts(
-        command=rebuild_command(setup.recipe),
+        command=_command(setup),
         nimg=state.nimg,
         weights="ema" if state.ema is not None else "live",
         parameters={
@@ -188,16 +240,18 @@ def _model_of(setup: Setup, state: TrainState) -> Model:
             "discriminator": parameter_count(state.discriminator),
         },
         data=data_facts(setup.data),
-        took_part=_took_part(setup.recipe),
+        took_part=_took_part(setup),
         made_with=made_with(state.device),
     )
     data = setup.data
     return Model(state.sampler, state.discriminator, setup.recipe, data.shape, data.class_names, facts)
 
 
-def _took_part(recipe: Recipe) -> tuple[str, ...]:
-    """Digests of the classifiers that selected; a judge among them must not score the model."""
-    return (weights_digest(Classifier.load(recipe.schedule.guide).network),) if recipe.schedule.until_good else ()
+def _took_part(setup: Setup) -> tuple[str, ...]:
+    """Digests of the classifiers that selected, here or before; a judge among them must not score the model."""
+    first, schedule = setup.run.start(), setup.recipe.schedule
+    own = (weights_digest(Classifier.load(schedule.guide).network),) if schedule.until_good else ()
+    return own if first is None else tuple(dict.fromkeys((*first.took_part, *own)))
 
 
 def _changes(state: TrainState) -> list[str]:

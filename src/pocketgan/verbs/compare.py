@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.files import refuse_existing, whole_folder, write_json
+from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_json
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.judge import Judge
 from pocketgan.models.model import Model
@@ -48,7 +48,7 @@ def compare(
         A scorecard is damaged.
     """
     if out is not None:
-        refuse_existing(Path(out))
+        refuse_existing(user_path(out))
     if len(subjects) < 2:
         raise UsageError("compare needs two subjects or more: runs, models, images or folders of `evaluate --out`")
     kept = [_kept(subject) for subject in subjects]
@@ -62,7 +62,7 @@ def compare(
 
     comparison = compare_cards([entry or scored(subject) for subject, entry in zip(subjects, kept, strict=True)])
     if out is not None:
-        with whole_folder(Path(out)) as beside:
+        with whole_folder(user_path(out)) as beside:
             write_json(beside / "comparison.json", comparison.model_dump(mode="json"))
             write_comparison_page(comparison, beside / "comparison.html")
     return comparison

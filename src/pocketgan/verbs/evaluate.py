@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import refuse_existing, whole_folder, write_json
+from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_json
 from pocketgan.core.rng import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.data.datasets import DATASETS, dataset_like
@@ -75,7 +75,7 @@ def evaluate(
         images without labels.
     """
     if out is not None:
-        refuse_existing(Path(out))
+        refuse_existing(user_path(out))
     display, place = Display(quiet), find_device(device)
     if isinstance(subject, str | Path):
         subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject)
@@ -110,7 +110,7 @@ def evaluate(
             result = train_on_fakes(learned, training, reference, place, bar.update)
         card = card.with_tstr(TstrFacts.model_validate(result))
     if out is not None:
-        with whole_folder(Path(out)) as beside:
+        with whole_folder(user_path(out)) as beside:
             write_json(beside / CARD, card.model_dump(mode="json"))
             write_pictures(beside, found, part, yard)
             write_scorecard_page(beside)

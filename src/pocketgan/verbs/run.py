@@ -112,6 +112,7 @@ def run(
         )
     _forget(folder, old - {"train"})
     model = Model.load(folder.path, device)
+    model.recipe = model.recipe.changed("data", source=wanted.data.source)  # the same images, where they lie now
     if "generate" not in skip and not folder.fakes.exists():
         display.line(f"[2/5] generating {FAKES} fakes with their latents")
         _generate(folder, model, _reader(folder, model, learner, display))
@@ -160,7 +161,7 @@ def _check(
         held = Classifier.load(folder.path)
         if classifier is None:
             learner = held
-        elif not (held.recipe == learner or (isinstance(learner, Classifier) and _same(held, learner))):
+        elif not _is_wanted(held, learner, data):
             raise UsageError(
                 f"--classifier {classifier}: {folder} holds another, {held.recipe.name}; add --redo classify"
             )
@@ -199,6 +200,14 @@ def _learner(name_or_folder: str, wanted: Recipe, data: ImageSet) -> Classifier 
     if guide is not None and recipe == guide.recipe:
         return recipe.model_copy(update={"seed": recipe.seed + 1})
     return recipe
+
+
+def _is_wanted(held: Classifier, learner: Classifier | ClassifierRecipe, data: ImageSet) -> bool:
+    """Whether a run's C is the network, or was trained by the recipe, on these images under whatever path."""
+    if isinstance(learner, Classifier):
+        return _same(held, learner)
+    moved = held.facts.data.digest == data.digest
+    return held.recipe == (learner.model_copy(update={"source": held.recipe.source}) if moved else learner)
 
 
 def _recipe_of(c: Classifier | ClassifierRecipe) -> ClassifierRecipe:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.files import refuse_existing, whole_folder, write_json, write_text
+from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_json, write_text
 from pocketgan.data.fakes import FakesWriter
 from pocketgan.data.image_set import Samples
 from pocketgan.writers.grid import GridWriter
@@ -91,7 +91,7 @@ def export_samples(
     ValueError
         The parts differ in kind, or do not add up to `count`.
     """
-    out, names = Path(out), list(dict.fromkeys(formats))
+    out, names = user_path(out), list(dict.fromkeys(formats))
     _check(names, test_share)
     refuse_existing(out)
     first = next(parts, None)
