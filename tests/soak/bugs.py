@@ -52,6 +52,8 @@ BUGS = [
     Bug("old checkpoint dropped first", CHECKPOINT, "    with whole_folder(target) as beside:",
         "    for old in checkpoints(folder):\n        shutil.rmtree(old)\n    with whole_folder(target) as beside:"),
     Bug("good checkpoint not kept", CHECKPOINT, "if not any(is_good(path) for path in kept):", "if False:"),
+    Bug("sums forgotten at the end of the budget", "training/loop.py", "            if ended:  #", "            if ended or finished:  #"),
+    Bug("end of a guided run forgotten", TRAINER, "end = run.finish() if resumes else None", "end = None"),
     Bug("events not cut", "runs/folder.py", 'if line.get("nimg", 0) <= nimg and', "if"),
     Bug("threads not compared", "core/devices.py", '        "threads": torch.get_num_threads(),\n', ""),
     Bug("second signal waits", "core/process.py", "        if self.came is not None:\n            _end(number)\n", ""),

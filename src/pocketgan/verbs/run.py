@@ -25,7 +25,7 @@ from pocketgan.networks.architectures import empty_generator, settled
 from pocketgan.networks.classifiers import SMALLEST_SIDE
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
 from pocketgan.report import write_report
-from pocketgan.runs.facts import Scores
+from pocketgan.runs.facts import Scores, StartEvent
 from pocketgan.runs.folder import CLASSIFIER, RunFolder
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
 from pocketgan.training.classifiers import learning_and_test_sets, train_classifier
@@ -161,7 +161,7 @@ def _check(
         held = Classifier.load(folder.path)
         if classifier is None:
             learner = held
-        elif not _is_wanted(held, learner, data):
+        elif not _is_wanted(held, learner, folder.start(), data):
             raise UsageError(
                 f"--classifier {classifier}: {folder} holds another, {held.recipe.name}; add --redo classify"
             )
@@ -202,12 +202,15 @@ def _learner(name_or_folder: str, wanted: Recipe, data: ImageSet) -> Classifier 
     return recipe
 
 
-def _is_wanted(held: Classifier, learner: Classifier | ClassifierRecipe, data: ImageSet) -> bool:
+def _is_wanted(
+    held: Classifier, learner: Classifier | ClassifierRecipe, start: StartEvent | None, data: ImageSet
+) -> bool:
     """Whether a run's C is the network, or was trained by the recipe, on these images under whatever path."""
     if isinstance(learner, Classifier):
         return _same(held, learner)
-    moved = held.facts.data.digest == data.digest
-    return held.recipe == (learner.model_copy(update={"source": held.recipe.source}) if moved else learner)
+    if start is not None and start.data == data.digest:
+        learner = learner.model_copy(update={"source": held.recipe.source})
+    return held.recipe == learner
 
 
 def _recipe_of(c: Classifier | ClassifierRecipe) -> ClassifierRecipe:
