@@ -21,7 +21,7 @@ from pocketgan.models.model import Model
 from pocketgan.runs.facts import BudgetEvent, EpochEvent, FinishEvent
 from pocketgan.runs.folder import RunFolder
 from pocketgan.training.checkpoint import checkpoints
-from pocketgan.training.health import length
+from pocketgan.training.health import lengths
 from pocketgan.training.listeners import HealthWatch, Listener, Training
 from pocketgan.training.loop import Milestone
 from pocketgan.verbs.run import run
@@ -256,7 +256,7 @@ def test_a_run_begins_with_anothers_weights(other: Path, tmp_path: Path, monkeyp
     first = RunFolder(out).start()
     assert first is not None
     assert first.start_from == model.recipe.model.start_from == RunFolder(out).recipe().model.start_from
-    assert watches[0].start == first.discriminator_length == length(began.discriminator)
+    assert watches[0].starts == first.lengths == lengths(began.generator, began.discriminator)
     assert checkpoints(out / "checkpoints")[0].name == "nimg-000000000000"
 
 

@@ -197,7 +197,7 @@ def test_what_has_just_been_written_is_not_taken_for_settled(tmp_path: Path) -> 
 
 def test_name_and_provenance_tell_where_images_come_from(tmp_path: Path) -> None:
     save(tmp_path / "set" / "a.png", GREY[0])
-    assert load_images(f"{tmp_path}/set/").name == f"{tmp_path}/set/"
+    assert load_images(f"{tmp_path}/set/").name == f"{tmp_path}/set"
     assert load_images(tmp_path / "set").provenance == {"data": "set"}
     about = {"licence": "CC0", "count": 3, "data": "digits"}
     (tmp_path / "set" / "provenance.json").write_text(json.dumps(about))
