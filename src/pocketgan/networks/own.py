@@ -211,8 +211,7 @@ def _module_of(networks: str, source: bytes) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
-    defined = [node.name for node in needed_statements(source, _classes_in(source)).body if hasattr(node, "name")]
-    code = compile(needed_statements(source, defined or _classes_in(source)), "networks.py", "exec")
+    code = compile(needed_statements(source), "networks.py", "exec")
     arguments, sys.argv = sys.argv, ["networks.py"]
     sys.modules[name] = module
     try:
@@ -225,12 +224,6 @@ def _module_of(networks: str, source: bytes) -> ModuleType:
     finally:
         sys.argv = arguments
     return module
-
-
-def _classes_in(source: bytes) -> list[str]:
-    import ast
-
-    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
 
 
 def _find(module: ModuleType, role: str, short: tuple[str, ...]) -> Factory:

@@ -128,7 +128,7 @@ def trusted_source(networks: str) -> bytes | None:
     source = _sources.get(networks)
     if source is None or _is_trusted(networks):
         return source
-    defined = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    defined = _defined(ast.parse(source))
     raise UsageError(
         f"{_found_at[networks]} is code that would run: {len(source.splitlines())} lines that define "
         f"{', '.join(defined[:6]) or 'no class'}, sha256 {networks[:12]}; read it, and add --trust-code "
@@ -136,8 +136,13 @@ def trusted_source(networks: str) -> bytes | None:
     )
 
 
-def needed_statements(source: bytes, names: list[str]) -> ast.Module:
-    """Of a Python file, only what the classes of these names are made of: so a script that also trains can be used.
+def _defined(tree: ast.Module) -> list[str]:
+    """The names of a file's classes and functions."""
+    return [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+
+
+def needed_statements(source: bytes) -> ast.Module:
+    """Of a Python file, only what its classes and functions need: so a script that also trains can be used.
 
     Kept are the statements that bind a name which a kept statement uses, and the calls on such a name
     (``parser.add_argument(...)``), in their order.
@@ -149,7 +154,7 @@ def needed_statements(source: bytes, names: list[str]) -> ast.Module:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    needed, kept = set(names), set[int]()
+    needed, kept = set(_defined(tree)), set[int]()
     before = -1
     while len(kept) > before:
         before = len(kept)
