@@ -23,7 +23,7 @@ import torch
 
 from conftest import ended
 from pocketgan import cli
-from pocketgan.cli._command import Command
+from pocketgan.cli import Command
 from pocketgan.core import process as signals
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
@@ -356,7 +356,7 @@ def test_a_stopped_export_leaves_nothing(
     def stop(self: object, samples: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(importlib.import_module("pocketgan.writers.grid").GridWriter, "add", stop)
+    monkeypatch.setattr(importlib.import_module("pocketgan.writers").GridWriter, "add", stop)
     ended = pocketgan("generate", small_run, "--out", tmp_path / "out")
     assert (ended.code, ended.err) == (130, "pocketgan: stopped; nothing was written\n")
     assert list(tmp_path.iterdir()) == []

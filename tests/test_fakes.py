@@ -12,10 +12,10 @@ import torch
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import whole_folder
-from pocketgan.data.class_names import folder_names
-from pocketgan.data.fakes import FakesWriter, read_fakes
+from pocketgan.data.fakes import read_fakes
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
+from pocketgan.data.pictures import FakesWriter, folder_names
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 9, 12), dtype=np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (6, 9, 12, 3), dtype=np.uint8)

@@ -16,9 +16,8 @@ import pocketgan as pg
 from conftest import ended, layer_recipe
 from pocketgan.bench.results import keep
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.licences import licence_named
 from pocketgan.core.rng import latents
-from pocketgan.data.image_set import ImageSet
+from pocketgan.data.image_set import ImageSet, licence_named
 from pocketgan.export import graphs
 from pocketgan.export.generator import Generator
 from pocketgan.export.layers import generator_layers

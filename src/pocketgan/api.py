@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pocketgan.scorecard.comparison import Comparison
     from pocketgan.steer.search import Inversion
     from pocketgan.steer.steering import FitReport
-    from pocketgan.writers.labels import Labelled
+    from pocketgan.writers import Labelled
 
 Seed: TypeAlias = int  # 0 to 2**63 - 1
 Factory: TypeAlias = Callable[..., Any]  # a class, or a function that makes a network
@@ -419,11 +419,12 @@ def generate(
     if balanced and (label is not None or digit is not None):
         raise UsageError("--balanced and a class exclude each other; give one")
     from pocketgan.core.terminal import Display
-    from pocketgan.data.class_names import asked_class, folder_names
+    from pocketgan.data.pictures import folder_names
     from pocketgan.models.classifier import Classifier
-    from pocketgan.writers.generate import generate as generate_images
+    from pocketgan.steer.wish import Wish
+    from pocketgan.writers import export_samples, labelled
 
-    asked, source = asked_class(label, digit), _model(model, device)
+    asked, source, display = _asked(label, digit), _model(model, device), Display(quiet)
     if classifier is not None and source.conditional:
         raise UsageError(f"--classifier: {source.recipe.name} is asked for classes, which are the labels; leave it out")
     if isinstance(classifier, str | Path):
@@ -432,21 +433,33 @@ def generate(
         called = Path(model).resolve().name if isinstance(model, str | Path) else source.recipe.name
         out = f"{called}-{'fakes' if asked is None else folder_names((str(asked),))[0]}"
     moves = {"slant": slant, "thickness": thickness, "width": width}
-    return generate_images(
-        source,
-        out=user_path(out),
-        formats=format,
-        count=count,
-        seed=seed,
-        label=asked,
-        balanced=balanced,
-        method=method,
-        checked=checked,
-        moves={name: amount for name, amount in moves.items() if amount is not None},
-        classifier=classifier,
-        test_share=test_share,
-        display=Display(quiet),
-    )
+    moves = {name: amount for name, amount in moves.items() if amount is not None}
+    steered = not source.conditional and (balanced or asked is not None)
+    if steered:
+        source.steer.guided_by(classifier)
+    chosen = None if asked is None else source.class_index(asked, method)
+    parts = source.stream(count, Wish(chosen, balanced, method, checked, moves), seed=seed)
+    if steered:
+        display.line(f"steered by {source.steer.fitted(method).facts.method}")
+    else:
+        parts = labelled(parts, source, classifier)
+    with display.bar(f"generating {count:,} images", count) as bar:
+        return export_samples(parts, count, user_path(out), format, test_share=test_share, on_progress=bar.update)
+
+
+def _asked(label: int | str | None, digit: int | None) -> int | str | None:
+    """What is asked for by `label` or by `digit`, which is short for the class whose name is this number.
+
+    Raises
+    ------
+    UsageError
+        Both are given.
+    """
+    if digit is None:
+        return label
+    if label is not None:
+        raise UsageError("--class and --digit exclude each other; give one")
+    return str(digit)
 
 
 def label_images(
@@ -498,7 +511,7 @@ def label_images(
     from pocketgan.models.model import Model
     from pocketgan.models.saved import holds
     from pocketgan.runs.folder import MODEL
-    from pocketgan.writers.labels import write_labels
+    from pocketgan.writers import write_labels
 
     refuse_existing(user_path(out))
     reader = classifier if isinstance(classifier, Classifier) else Classifier.load(classifier, device)
@@ -956,10 +969,9 @@ def show_directions(
         No class is given, or there is none of this name; or directions are not fitted.
     """
     from pocketgan.core.files import refuse_existing
-    from pocketgan.data.class_names import asked_class
     from pocketgan.writers.steering import write_directions
 
-    wanted = asked_class(label, digit)
+    wanted = _asked(label, digit)
     if wanted is None:
         raise UsageError("--class is missing; name the class whose image is moved")
     refuse_existing(user_path(out))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pocketgan.scorecard.comparison import Comparison
     from pocketgan.steer.search import Inversion
     from pocketgan.steer.steering import FitReport
-    from pocketgan.writers.labels import Labelled
+    from pocketgan.writers import Labelled
 
 Given = Mapping[str, Any]  # what the function was called with, by its parameters' names
 MOST_CLASSES_SHOWN = 20  # in the table after a run

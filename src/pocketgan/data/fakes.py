@@ -1,4 +1,4 @@
-"""Folders of generated images that a person can correct: written by the program, looked through by hand, read again.
+"""Folders of generated images, read again after a person has looked through them. `FakesWriter` wrote them.
 
 The layout::
 
@@ -13,45 +13,17 @@ folder. Folders of earlier versions have no `classes.csv`: they are called by th
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from numpy.lib import format as npy
-from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, nearest
-from pocketgan.core.pixels import to_png
 from pocketgan.data._checks import check_labels, integer, read_provenance, read_table, readable
-from pocketgan.data.class_names import CLASSES, UNLABELLED, folder_names, read_classes, write_classes
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.pictures import METADATA, read_pictures
+from pocketgan.data.pictures import CLASSES, COLUMNS, METADATA, UNLABELLED, read_classes, read_pictures
 
-LATENTS = "latents.npy"
 PERSON = "person"
-COLUMNS = ("file_name", "label", "class_name", "label_source", "seed", "index", "latent_row")
-
-
-class Fakes(Protocol):
-    """Generated images with what made them, for example `pocketgan.data.image_set.Samples`."""
-
-    @property
-    def images(self) -> Tensor: ...  # uint8 [N, C, H, W]
-    @property
-    def labels(self) -> Tensor | None: ...  # int64 [N]
-    @property
-    def class_names(self) -> tuple[str, ...]: ...  # of the labels; the same in every part
-    @property
-    def label_source(self) -> str: ...
-    @property
-    def latents(self) -> Tensor: ...  # float32 [N, latent_dim]
-    @property
-    def seed(self) -> int: ...
-    @property
-    def index(self) -> Tensor: ...  # int64 [N]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,72 +45,6 @@ class FakeSet:
     latent_row: list[int]
     seed: list[int]
     index: list[int]
-
-
-class FakesWriter:
-    """Write generated images part after part, so that more of them than memory holds can be written.
-
-    No file is held open between parts, so that an error needs no tidying, and the latents are appended rather than
-    mapped into memory: a full disk is then an error and not the end of the process. The caller gives a folder that
-    appears only when it is whole (`core.files.whole_folder`).
-
-    Parameters
-    ----------
-    folder
-        An empty one, or one that is not there yet.
-    latent_dim
-        Length of a latent.
-    count
-        Images in all.
-    """
-
-    def __init__(self, folder: Path, latent_dim: int, count: int) -> None:
-        self.folder, self.latent_dim, self.count, self.written = Path(folder), latent_dim, count, 0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LATENTS).open("xb") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": (count, latent_dim)}
-            npy.write_array_header_1_0(file, header)
-        self._write_rows([COLUMNS], "x")
-
-    def add(self, samples: Fakes) -> None:
-        """Write the images, latents and rows of one part.
-
-        Raises
-        ------
-        ValueError
-            Its tensors do not fit one another or what was promised.
-        FileExistsError
-            An image of the same label and index was written already.
-        """
-        names, folders = samples.class_names, folder_names(samples.class_names)
-        if names and not self.written:
-            write_classes(self.folder, names)
-        size, latents = len(samples.images), samples.latents.detach().cpu().numpy().astype("<f4")
-        labels = [None] * size if samples.labels is None else samples.labels.tolist()
-        if latents.shape != (size, self.latent_dim) or self.written + size > self.count:
-            raise ValueError(f"{size} images, latents {latents.shape}, after {self.written} of {self.count}")
-        rows: list[tuple[object, ...]] = []
-        for image, label, index in zip(samples.images.cpu(), labels, samples.index.tolist(), strict=True):
-            name = f"{UNLABELLED if label is None else folders[label]}/{index:06d}.png"
-            path = self.folder / name
-            path.parent.mkdir(exist_ok=True)
-            with path.open("xb") as file:
-                file.write(to_png(image))
-            called = None if label is None else names[label]
-            rows.append((name, label, called, samples.label_source, samples.seed, index, self.written + len(rows)))
-        with (self.folder / LATENTS).open("ab") as file:
-            file.write(latents.tobytes())
-        self._write_rows(rows, "a")
-        self.written += size
-
-    def close(self) -> None:
-        """Check that as many images were written as promised; a ValueError if not."""
-        if self.written != self.count:
-            raise ValueError(f"{self.written} images where {self.count} were promised")
-
-    def _write_rows(self, rows: Iterable[Iterable[object]], mode: str) -> None:
-        with (self.folder / METADATA).open(mode, encoding="utf-8", errors="replace", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)  # None, of no label, is an empty cell
 
 
 def read_fakes(folder: Path) -> FakeSet:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.pixels import grid, to_png
+
+HUB_LICENCES = (
+    *("mit", "apache-2.0", "cc0-1.0"),
+    *("cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,3 +142,47 @@ def images_in(images: ImageSet, others: ImageSet) -> Tensor:
         return torch.zeros(len(images), dtype=torch.bool)
     known = {row.tobytes() for row in others.images.contiguous().numpy()}
     return torch.tensor([row.tobytes() in known for row in images.images.contiguous().numpy()])
+
+
+def class_index(label: int | str, class_names: tuple[str, ...]) -> int:
+    """The label of a class that is asked for by its index or by its name.
+
+    Parameters
+    ----------
+    label
+        An index from 0, or a name as text. A text is never an index: ``"10"`` is the class called 10.
+    class_names
+        In the order of their labels.
+
+    Raises
+    ------
+    UsageError
+        There is no such class, or two are called so.
+    """
+    if not isinstance(label, str):
+        if not 0 <= label < len(class_names):
+            raise UsageError(f"class {label} is outside the classes 0 to {len(class_names) - 1} of this model")
+        return int(label)
+    if label not in class_names:
+        raise UsageError(f"class '{label}' is unknown{nearest(label, class_names)}")
+    if class_names.count(label) > 1:
+        raise UsageError(f"{class_names.count(label)} classes are called '{label}'; give the index as label= in Python")
+    return class_names.index(label)
+
+
+class Licence(NamedTuple):
+    """A licence as the hub knows it: `id` is ``other`` or ``unknown`` where it has none of its names."""
+
+    id: str
+    name: str
+    link: str
+    text: str
+
+
+def licence_named(text: str) -> Licence:
+    """What the hub calls a licence that is given in words, such as ``CC BY-SA 3.0, https://…``."""
+    name = text.partition(",")[0].strip()
+    link = re.search(r"https?://\S+", text)
+    identifier = name.lower().replace(" ", "-")
+    known = identifier if identifier in HUB_LICENCES else "other" if name else "unknown"
+    return Licence(known, identifier, link[0] if link else "", text)

@@ -1,29 +1,43 @@
 """Pictures, single and in folders: one folder for each class, or flat, or with a `metadata.csv` that decides.
 
-Formats are told by content, and a picture is measured before it is decoded.
+Formats are told by content, and a picture is measured before it is decoded. Generated images are written here too; they
+are read again by `fakes.py`, with what a person has corrected.
 """
 
 from __future__ import annotations
 
+import csv
+import re
+import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
+from pocketgan.core.pixels import to_png
 from pocketgan.data._checks import PROVENANCE, check_labels, check_sides, first_line, integer, read_table
-from pocketgan.data.class_names import CLASSES, natural_order, read_classes
-from pocketgan.data.image_set import ImageSet
+from pocketgan.data.image_set import ImageSet, Samples
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP")
 METADATA = "metadata.csv"
-LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "latents.npy", CLASSES, PROVENANCE)  # what may lie among pictures
+LATENTS = "latents.npy"
+COLUMNS = ("file_name", "label", "class_name", "label_source", "seed", "index", "latent_row")  # of generated images
+CLASSES = "classes.csv"  # beside generated images: which folder holds which class
+CLASSES_COLUMNS = ("label", "class_name", "folder")
+UNLABELLED = "unlabelled"  # the folder of images without labels
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # of Windows
+_FILES = (".csv", ".db", ".json", ".npy", ".txt")  # endings of what lies among pictures
+_FORBIDDEN = frozenset('<>:"/\\|?*')  # by Windows, and by Unix the slash
+_MOST_BYTES = 100  # of a folder's name
+LITTER = (".*", "Thumbs.db", "LICENSE*.txt", LATENTS, CLASSES, PROVENANCE)  # what may lie among pictures
 
 
 def read_pictures(paths: Sequence[Path]) -> Tensor:
@@ -191,3 +205,137 @@ def _not_empty(folder: Path, paths: list[Path]) -> list[Path]:
     if not paths:
         raise PocketganError(f"{folder} holds no pictures; fill or remove it")
     return paths
+
+
+# ---- classes as folders ---------------------------------------------------------------------------------------------
+
+
+def natural_order(name: str) -> tuple[bool, int, tuple[object, ...], str]:
+    """A key that sorts names as people do: ``class_2`` before ``class_10``; whole numbers come first, by their size."""
+    number = integer(name)
+    parts = re.split(r"([0-9]+)", name)  # every second one is digits: without leading zeros the longer is the larger
+    key = (
+        part if position % 2 == 0 else (len(part.lstrip("0")), part.lstrip("0")) for position, part in enumerate(parts)
+    )
+    return number is None, number or 0, tuple(key), name
+
+
+def folder_names(class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """A folder for each class: its name where every file system takes it, else as near to it as they do.
+
+    No two differ only in case, and none is `UNLABELLED`.
+    """
+    folders: list[str] = []
+    taken = {UNLABELLED}
+    for name in class_names:
+        folder = _safe(name)
+        while folder.casefold() in taken:
+            folder += "_"
+        taken.add(folder.casefold())
+        folders.append(folder)
+    return tuple(folders)
+
+
+def _safe(name: str) -> str:
+    kept = "".join(
+        sign if sign.isprintable() and sign not in _FORBIDDEN else "_" for sign in unicodedata.normalize("NFC", name)
+    )
+    kept = kept.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore").strip().rstrip(" .")
+    if not kept or kept.startswith(".") or _DEVICES.fullmatch(kept) or kept.casefold().endswith(_FILES):
+        return f"_{kept}"
+    return kept
+
+
+def write_classes(folder: Path, class_names: tuple[str, ...]) -> None:
+    """Write `classes.csv` into a new folder of generated images."""
+    rows = zip(range(len(class_names)), class_names, folder_names(class_names), strict=True)
+    with (folder / CLASSES).open("x", encoding="utf-8", errors="replace", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([CLASSES_COLUMNS, *rows])
+
+
+def read_classes(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The class names and the folders of `classes.csv`, in the order of the labels.
+
+    Raises
+    ------
+    PocketganError
+        It is damaged; the line names the row.
+    """
+    names: list[str] = []
+    folders: list[str] = []
+    for where, row in read_table(folder / CLASSES, CLASSES_COLUMNS):
+        if integer(row["label"]) != len(names):
+            raise PocketganError(
+                f"{where} has the label {row['label']!r}, not {len(names)}; labels run from 0 in order"
+            )
+        if row["folder"] in folders:
+            raise PocketganError(f"{where} names the folder {row['folder']!r} a second time; each class has its own")
+        names.append(row["class_name"])
+        folders.append(row["folder"])
+    return tuple(names), tuple(folders)
+
+
+class FakesWriter:
+    """Write generated images part after part, so that more of them than memory holds can be written.
+
+    No file is held open between parts, so that an error needs no tidying, and the latents are appended rather than
+    mapped into memory: a full disk is then an error and not the end of the process. The caller gives a folder that
+    appears only when it is whole (`core.files.whole_folder`).
+
+    Parameters
+    ----------
+    folder
+        An empty one, or one that is not there yet.
+    latent_dim
+        Length of a latent.
+    count
+        Images in all.
+    """
+
+    def __init__(self, folder: Path, latent_dim: int, count: int) -> None:
+        self.folder, self.latent_dim, self.count, self.written = Path(folder), latent_dim, count, 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LATENTS).open("xb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (count, latent_dim)}
+            npy.write_array_header_1_0(file, header)
+        self._write_rows([COLUMNS], "x")
+
+    def add(self, samples: Samples) -> None:
+        """Write the images, latents and rows of one part.
+
+        Raises
+        ------
+        ValueError
+            Its tensors do not fit one another or what was promised.
+        FileExistsError
+            An image of the same label and index was written already.
+        """
+        names, folders = samples.class_names, folder_names(samples.class_names)
+        if names and not self.written:
+            write_classes(self.folder, names)
+        size, latents = len(samples.images), samples.latents.detach().cpu().numpy().astype("<f4")
+        labels = [None] * size if samples.labels is None else samples.labels.tolist()
+        if latents.shape != (size, self.latent_dim) or self.written + size > self.count:
+            raise ValueError(f"{size} images, latents {latents.shape}, after {self.written} of {self.count}")
+        rows: list[tuple[object, ...]] = []
+        for image, label, index in zip(samples.images.cpu(), labels, samples.index.tolist(), strict=True):
+            name = f"{UNLABELLED if label is None else folders[label]}/{index:06d}.png"
+            path = self.folder / name
+            path.parent.mkdir(exist_ok=True)
+            with path.open("xb") as file:
+                file.write(to_png(image))
+            called = None if label is None else names[label]
+            rows.append((name, label, called, samples.label_source, samples.seed, index, self.written + len(rows)))
+        with (self.folder / LATENTS).open("ab") as file:
+            file.write(latents.tobytes())
+        self._write_rows(rows, "a")
+        self.written += size
+
+    def close(self) -> None:
+        """Check that as many images were written as promised; a ValueError if not."""
+        if self.written != self.count:
+            raise ValueError(f"{self.written} images where {self.count} were promised")
+
+    def _write_rows(self, rows: Iterable[Iterable[object]], mode: str) -> None:
+        with (self.folder / METADATA).open(mode, encoding="utf-8", errors="replace", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)  # None, of no label, is an empty cell

@@ -10,9 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import sha256, write_bytes, write_json, write_text
-from pocketgan.core.licences import licence_named
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.rng import balanced_labels, latents
+from pocketgan.data.image_set import licence_named
 from pocketgan.export import generator as rebuilding
 from pocketgan.export.graphs import CHECKED, Equality, equality, licence_of, metadata, published_facts, published_recipe
 from pocketgan.export.layers import generator_layers

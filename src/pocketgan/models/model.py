@@ -16,8 +16,7 @@ from pocketgan.core.devices import find_device, sent
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import to_bytes
 from pocketgan.core.rng import BLOCK, balanced_labels, latents
-from pocketgan.data.class_names import class_index
-from pocketgan.data.image_set import Samples, joined
+from pocketgan.data.image_set import Samples, class_index, joined
 from pocketgan.models.saved import check_sum, load_weights, model_folder, read_model_file, save_networks
 from pocketgan.networks.architectures import empty_discriminator, empty_generator
 from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, parameter_count
@@ -191,27 +190,36 @@ class Model:
             raise UsageError(f"latents must be [N, {self.recipe.model.latent_dim}], not {list(z.shape)}")
         if self.conditional and (labels is None or labels.shape != z.shape[:1]):
             raise UsageError(f"this model is conditional: give one label for each of the {len(z)} latents")
+        if labels is not None and not self.conditional:
+            raise UsageError(f"{self.recipe.name} is unconditional: its latents give images without any label")
         for label in set() if labels is None else set(labels.tolist()):
-            self._check_label(label)
+            class_index(label, self.class_names)
         return draw(self.generator, z, labels, exact=exact) if len(z) else torch.empty(0, *self.shape).byte()
 
-    def _source(self, wish: Wish, stop: int) -> Source:
+    def _source(self, wish: Wish, stop: int) -> _Source:
         """Where latents come from; `stop` is the index after the last one."""
         if not self.conditional and wish.for_class:
-            return steered(self.steer, wish, stop)
+            steered_by = {"steered_by": self.steer.fitted(wish.method).facts.method}
+            return _Source(self.steer.provider(wish, stop), wish.label, self.steer.names(), "steered", steered_by)
         if wish.method or wish.checked or wish.moves:
             raise UsageError(
                 f"{self.recipe.name} is not steered here, so --method, --checked and moves mean nothing; "
                 + ("leave them out" if self.conditional else "add --digit or --balanced")
             )
-        if not self.conditional:
-            return prior(self.recipe.model.latent_dim)
-        if wish.label is not None:
-            self._check_label(wish.label)
-        return asked(self.recipe.model.latent_dim, self.class_names, wish.label)
+        dim = self.recipe.model.latent_dim
 
-    def _block(self, block: int, start: int, stop: int, seed: int, source: Source, exact: bool) -> Samples:
-        z, y = source.draw(block, seed)
+        def prior(labels: Tensor | None, block: int, seed: int) -> Tensor:
+            return latents(seed, block, block + BLOCK, dim)
+
+        if not self.conditional:
+            return _Source(prior)
+        if wish.label is not None:
+            class_index(wish.label, self.class_names)
+        return _Source(prior, wish.label, self.class_names, "asked")
+
+    def _block(self, block: int, start: int, stop: int, seed: int, source: _Source, exact: bool) -> Samples:
+        y = source.classes(block)
+        z = source.latents(y, block, seed)
         chosen = slice(start - block, stop - block)
         told = y if self.conditional else None
         if exact:
@@ -223,17 +231,12 @@ class Model:
             labels=None if y is None else y[chosen],
             class_names=source.class_names,
             name=f"{self.recipe.name}, seed {seed}",
-            provenance={**self.provenance, **source.provenance},
+            provenance={**self.provenance, **(source.provenance or {})},
             latents=z[chosen],
             seed=seed,
             index=torch.arange(start, stop),
             label_source=source.label_source,
         )
-
-    def _check_label(self, label: int) -> None:
-        if not self.conditional:
-            raise UsageError(f"{self.recipe.name} is unconditional: its latents give images without any label")
-        class_index(label, self.class_names)
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -316,64 +319,33 @@ class Model:
         return f'<p>{html.escape(repr(self))}</p><img alt="20 samples" src="data:image/png;base64,{picture}">'
 
 
-class Source(NamedTuple):
+class _Source(NamedTuple):
     """What a block of samples is drawn from.
 
     Attributes
     ----------
-    draw
-        ``draw(block, seed)`` gives the latents float32 ``[BLOCK, D]`` of the block that starts at this index, and their
-        classes int64 ``[BLOCK]`` or None.
+    latents
+        ``latents(labels, block, seed)`` gives the latents float32 ``[BLOCK, D]`` of the block that starts at this
+        index, for its classes int64 ``[BLOCK]`` or None.
+    label
+        The class of all of them; None where the classes take turns.
     class_names, label_source, provenance
-        Of the samples, as in `Samples`.
+        Of the samples, as in `Samples`; without class names there are no classes.
     """
 
-    draw: Callable[[int, int], tuple[Tensor, Tensor | None]]
-    class_names: tuple[str, ...]
-    label_source: str
-    provenance: dict[str, str]
+    latents: Callable[..., Tensor]
+    label: int | None = None
+    class_names: tuple[str, ...] = ()
+    label_source: str = "none"
+    provenance: Mapping[str, str] | None = None
 
-
-def prior(latent_dim: int) -> Source:
-    """Latents of the prior, without classes."""
-
-    def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
-        return latents(seed, block, block + BLOCK, latent_dim), None
-
-    return Source(draw, (), "none", {})
-
-
-def asked(latent_dim: int, class_names: tuple[str, ...], label: int | None) -> Source:
-    """Latents of the prior, with the classes that a conditional generator is asked for."""
-
-    def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
-        return latents(seed, block, block + BLOCK, latent_dim), _labels(block, label, len(class_names))
-
-    return Source(draw, class_names, "asked", {})
-
-
-def steered(steering: Steering, wish: Wish, stop: int) -> Source:
-    """Latents that a fitted method finds for classes.
-
-    Raises
-    ------
-    UsageError
-        As in `Steering.provider`.
-    """
-    provide, names = steering.provider(wish, stop), steering.names()
-
-    def draw(block: int, seed: int) -> tuple[Tensor, Tensor | None]:
-        labels = _labels(block, wish.label, len(names))
-        return provide(labels, block, seed), labels
-
-    return Source(draw, names, "steered", {"steered_by": steering.fitted(wish.method).facts.method})
-
-
-def _labels(block: int, label: int | None, classes: int) -> Tensor:
-    """The classes of one block: all one, or in turn."""
-    if label is not None:
-        return torch.full((BLOCK,), label)
-    return balanced_labels(block, block + BLOCK, classes)
+    def classes(self, block: int) -> Tensor | None:
+        """The classes of one block: all one, or in turn."""
+        if not self.class_names:
+            return None
+        if self.label is not None:
+            return torch.full((BLOCK,), self.label)
+        return balanced_labels(block, block + BLOCK, len(self.class_names))
 
 
 @torch.no_grad()

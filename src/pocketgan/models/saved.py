@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,6 @@ from torch import nn
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import check_version, read_json, sha256, user_path, whole_folder, write_bytes, write_json
 from pocketgan.data.image_set import ImageSet
-from pocketgan.models.hub import downloaded, is_address
 from pocketgan.networks.contracts import Shape
 from pocketgan.recipes import ClassifierRecipe, Recipe
 from pocketgan.recipes.code import write_code
@@ -27,6 +27,8 @@ from pocketgan.runs.folder import CLASSIFIER, FORMAT_VERSION, MODEL, MODEL_FILE
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 KINDS = {MODEL: "gan", CLASSIFIER: "classifier"}  # what a folder is called in a run, and in its model.json
+ADDRESS = re.compile(r"hf:/{1,2}(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+HUB_FILES = ["config.json", "model.safetensors"]  # that are downloaded: no code is
 HUB_ABOUT, HUB_NETWORK = "config.json", "model"  # what model.json and the generator are called in a hub's folder
 
 
@@ -210,8 +212,8 @@ def holds(path: str | Path, inside: str) -> bool:
 
 
 def _find_model(path: str | Path, inside: str) -> Path | None:
-    if inside == "model" and is_address(path):
-        path = downloaded(str(path))
+    if inside == "model" and str(path).startswith("hf:/"):
+        path = _downloaded(str(path))
     folder = user_path(path)
     shipped = [SHIPPED / folder] if len(folder.parts) == 1 else []  # ./guide is a folder, guide is the shipped one
     for candidate in (*shipped, folder, folder / inside):
@@ -221,6 +223,36 @@ def _find_model(path: str | Path, inside: str) -> Path | None:
             if isinstance(content, dict) and content.get("kind") == KINDS[inside]:
                 return candidate
     return None
+
+
+def _downloaded(address: str) -> Path:
+    """The folder of a model on the hub, downloaded once for each revision.
+
+    Raises
+    ------
+    UsageError
+        It is no address, names no revision, or `huggingface_hub` is not installed.
+    PocketganError
+        It cannot be downloaded.
+    """
+    found = ADDRESS.fullmatch(address)
+    if found is None:
+        raise UsageError(f"{address} is no address; give hf://OWNER/NAME@REVISION")
+    if found["revision"] is None:
+        raise UsageError(
+            f"{address} names no revision, and what it holds may change; give one of its commits: {address}@COMMIT"
+        )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise UsageError(
+            f"{address} needs huggingface_hub: pip install '.[hub]' in pocketgan's source folder"
+        ) from error
+    try:
+        return Path(snapshot_download(found["repository"], revision=found["revision"], allow_patterns=HUB_FILES))
+    except Exception as error:  # of the network, of the hub, of the disk
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise PocketganError(f"{address} cannot be downloaded: {reason}") from error
 
 
 def made_with(device: torch.device) -> MadeWith:

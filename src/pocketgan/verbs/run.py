@@ -14,9 +14,9 @@ from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, whole_folder, write_bytes
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.core.terminal import Display
-from pocketgan.data.fakes import FakesWriter
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import learning_images
+from pocketgan.data.pictures import FakesWriter
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model
@@ -32,7 +32,7 @@ from pocketgan.training.classifiers import learning_and_test_sets, train_classif
 from pocketgan.verbs.evaluate import evaluate
 from pocketgan.verbs.score import score_run, summary_of
 from pocketgan.verbs.train import train
-from pocketgan.writers.generate import labelled
+from pocketgan.writers import labelled
 
 FAKES = 100  # the classic assignment's fake data set
 C_RECIPE = "cnn"  # recipe of C where none is asked for

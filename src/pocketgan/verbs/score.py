@@ -14,7 +14,7 @@ from pocketgan.runs.facts import Rate, Scores, Summary, Timing, Unsure
 from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.card import Scorecard
 from pocketgan.training.classifiers import learning_and_test_sets
-from pocketgan.writers.generate import labelled
+from pocketgan.writers import labelled
 
 MANY_FAKES = 10_000  # as many as MNIST's test images
 LEAST_SURE = 10

@@ -1,24 +1,108 @@
 """Generated images in the formats that people's own loaders read, streamed: a million of them in bounded memory.
 
-To add a format, write one file with a `Writer` and one row of the table here.
+To add a format, write a `Writer` in `arrays.py`, `shards.py` or a file of its own, and one row of the table here.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+import torch
 
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_json, write_text
-from pocketgan.data.fakes import FakesWriter
-from pocketgan.data.image_set import Samples
-from pocketgan.writers.grid import GridWriter
-from pocketgan.writers.idx import IDXWriter
-from pocketgan.writers.npz import NPZWriter
-from pocketgan.writers.parts import Job, Writer, check_share
-from pocketgan.writers.shards import ParquetWriter, WebDatasetWriter, write_picture_card
+from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_bytes, write_json, write_text
+from pocketgan.core.pixels import grid, to_png
+from pocketgan.data.image_set import ImageSet, Samples, licence_named
+from pocketgan.data.pictures import FakesWriter
+from pocketgan.models.classifier import Classifier, guide_for
+from pocketgan.models.judge import refuse_judge
+from pocketgan.models.model import Model
+from pocketgan.writers.arrays import IDXWriter, NPZWriter
+from pocketgan.writers.shards import ParquetWriter, WebDatasetWriter
+
+FORMAT_VERSION = 1
+GRID, GRID_COLUMNS = 100, 10  # images in the picture of format grid
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be written, as known before the first row is.
+
+    Attributes
+    ----------
+    folder
+        To write into; it is renamed when all is there.
+    count
+        Images in all parts together.
+    first
+        The first part: it tells shapes, class names and provenance of all.
+    test_share
+        As asked for; None leaves the format its own way.
+    """
+
+    folder: Path
+    count: int
+    first: Samples
+    test_share: float | None
+
+    def facts(self) -> dict[str, Any]:
+        """Where the images come from: what `provenance.json` says, but for the formats beside each other."""
+        first = self.first
+        return {
+            **first.provenance,
+            "format_version": FORMAT_VERSION,
+            "count": self.count,
+            "seed": first.seed,
+            "label_source": first.label_source,
+            "class_names": list(first.class_names),
+        }
+
+
+class Writer(Protocol):
+    """One format. It holds no file open between parts, so that an error needs no tidying."""
+
+    def add(self, samples: Samples) -> None:
+        """Take the next part."""
+
+    def close(self) -> None:
+        """Complete the files, after the last part."""
+
+
+class PNGWriter(FakesWriter):
+    """``png/``: a folder for each class, with the latents, a table, and the data card of the whole."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.folder / "png", job.first.latents.shape[1], job.count)
+        self.facts = job.facts()
+
+    def close(self) -> None:
+        """Write the card."""
+        super().close()
+        write_card(self.folder, self.facts)
+
+
+class GridWriter:
+    """``grid.png``: the first 100 images, in 10 columns."""
+
+    def __init__(self, job: Job) -> None:
+        self.path, self.kept = job.folder / "grid.png", job.first.images[:0]
+
+    def add(self, samples: Samples) -> None:
+        """Keep what the picture still lacks."""
+        if missing := GRID - len(self.kept):
+            self.kept = torch.cat([self.kept, samples.images[:missing]])
+
+    def close(self) -> None:
+        """Draw it."""
+        write_bytes(self.path, to_png(grid(self.kept, columns=GRID_COLUMNS)))
 
 
 class Format(NamedTuple):
@@ -29,15 +113,11 @@ class Format(NamedTuple):
     splits: bool = False  # whether it knows training and test images
 
 
-def _png(job: Job) -> FakesWriter:
-    return FakesWriter(job.folder / "png", job.first.latents.shape[1], job.count)
-
-
 _IDX_NAMES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 # fmt: off
 FORMATS: dict[str, Format] = {
-    "png":  Format(_png,       ("png",)),
+    "png":  Format(PNGWriter,  ("png",)),
     "npz":  Format(NPZWriter,  ("samples.npz",), splits=True),
     "idx":  Format(IDXWriter,  tuple(f"MNIST/raw/{name}-ubyte" for name in _IDX_NAMES), splits=True),
     "grid": Format(GridWriter, ("grid.png",)),
@@ -92,7 +172,7 @@ def export_samples(
         The parts differ in kind, or do not add up to `count`.
     """
     out, names = user_path(out), list(dict.fromkeys(formats))
-    _check(names, test_share)
+    check_formats(names, test_share)
     refuse_existing(out)
     first = next(parts, None)
     if first is None:
@@ -117,17 +197,28 @@ def export_samples(
     return [out / path for path in [*(path for name in names for path in FORMATS[name].paths), *about]]
 
 
-def _check(names: Sequence[str], test_share: float | None) -> None:
+def check_formats(names: Sequence[str], test_share: float | None) -> None:
+    """Refuse what cannot be written, whatever the images.
+
+    Raises
+    ------
+    UsageError
+        A format is unknown, or there is none; or the test share is no share (NaN included), or means nothing to them.
+    """
     if not names:
         raise UsageError(f"--format names no format; known: {', '.join(FORMATS)}")
     for name in names:
         if name not in FORMATS:
             raise UsageError(f"--format {name} is unknown{nearest(name, FORMATS)}")
-    if test_share is not None:
-        check_share(test_share)
-        if not any(FORMATS[name].splits for name in names):
-            able = " or ".join(name for name, row in FORMATS.items() if row.splits)
-            raise UsageError(f"--test-share means nothing to --format {','.join(names)}; add {able}, or leave it out")
+    if test_share is None:
+        return
+    if not 0 < test_share < 1:
+        raise UsageError(
+            f"--test-share {test_share:g} must lie between 0 and 1, both excluded; MNIST's own is 1/7, or 0.143"
+        )
+    if not any(FORMATS[name].splits for name in names):
+        able = " or ".join(name for name, row in FORMATS.items() if row.splits)
+        raise UsageError(f"--test-share means nothing to --format {','.join(names)}; add {able}, or leave it out")
 
 
 def _kind(part: Samples) -> tuple[object, ...]:
@@ -140,8 +231,6 @@ def _write_about(job: Job, names: list[str]) -> list[str]:
     facts = job.facts()
     for folder in [job.folder, *([job.folder / "png"] if "png" in names else [])]:  # pictures may be moved alone
         write_json(folder / "provenance.json", {**facts, "formats": names})
-    if "png" in names:
-        write_picture_card(job.folder / "png", facts)
     if not facts.get("licence"):
         return ["provenance.json"]
     source = facts.get("data", "images")
@@ -153,3 +242,93 @@ def _write_about(job: Job, names: list[str]) -> list[str]:
         f"Whoever passes the set on keeps this file and names {source} as the source.\n",
     )
     return ["provenance.json", "LICENSE.txt"]
+
+
+def write_card(folder: Path, facts: dict[str, Any]) -> None:
+    """The card of a folder of PNG files: a README.md by which `datasets` knows classes, splits and licence.
+
+    Parameters
+    ----------
+    facts
+        Where the images come from, as in `provenance.json`.
+    """
+    label: Any = "int64"
+    if facts["class_names"]:
+        label = {"class_label": {"names": {str(number): name for number, name in enumerate(facts["class_names"])}}}
+    columns = {"image": "image", "label": label, "class_name": "string", "label_source": "string"}
+    columns |= dict.fromkeys(("seed", "index", "latent_row"), "int64")
+    features = [{"name": name, "dtype": kind} for name, kind in columns.items()]
+    files = [{"split": "train", "path": "**"}]
+    licence = licence_named(str(facts.get("licence", "")))
+    front = {
+        "license": licence.id,
+        **({"license_name": licence.name} if licence.id == "other" else {}),
+        **({"license_link": licence.link} if licence.id == "other" and licence.link else {}),
+        "tags": ["synthetic", "pocketgan"],
+        "configs": [{"config_name": "default", "data_files": files, "features": features}],
+        "dataset_info": {"features": features},
+    }
+    lines = [
+        "---",
+        *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items()),
+        "---",
+        "",
+        f"# {facts['count']:,} generated images",
+        "",
+        f"Made by a network ({facts.get('made_by', 'pocketgan')}), seed {facts['seed']}.",
+        f"Where the labels come from: {facts['label_source']}.",
+        f"It learned from {facts.get('data', 'images that are not told')}. Licence: {licence.text or 'not told'}.",
+        "",
+        "```python",
+        "from datasets import load_dataset",
+        'load_dataset("FOLDER", split="train")',
+        "```",
+    ]
+    write_text(folder / CARD, "\n".join(lines) + "\n")
+
+
+# ---- labels that a classifier reads --------------------------------------------------------------------------------
+
+
+def labelled(parts: Iterator[Samples], model: Model, classifier: Classifier | None) -> Iterator[Samples]:
+    """The same parts, with labels read by a classifier where the model could not be asked for any.
+
+    Raises
+    ------
+    UsageError
+        The classifier reads images of another shape.
+    """
+    if model.conditional:
+        return parts
+    reader = guide_for(model.shape, model.class_names) if classifier is None else classifier
+    if reader is None:
+        return parts
+    refuse_judge(reader, "--classifier")
+    if reader.shape != model.shape:
+        raise UsageError(f"the classifier reads images {list(reader.shape)}, the model makes {list(model.shape)}")
+    return (
+        replace(part, labels=reader.label(part.images), class_names=reader.class_names, label_source="guide")
+        for part in parts
+    )
+
+
+class Labelled(NamedTuple):
+    """What a classifier reads in an image: the class, and how surely, 0 to 1; of a picture in a folder, its file."""
+
+    label: int
+    confidence: float
+    file_name: str | None
+
+
+def write_labels(path: Path, classifier: Classifier, images: ImageSet) -> list[Labelled]:
+    """Label images and write ``row,label,class_name,confidence`` as CSV; ``file_name`` after ``row`` where known."""
+    confidences, labels = classifier.probabilities(images.images).max(1)
+    files = images.files or [None] * len(images)
+    rows = list(map(Labelled, labels.tolist(), confidences.tolist(), files))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", *(["file_name"] if images.files else []), "label", "class_name", "confidence"])
+    for row, (label, sure, file) in enumerate(rows):
+        writer.writerow([row, *([file] if images.files else []), label, classifier.class_names[label], f"{sure:.6f}"])
+    write_bytes(path, text.getvalue().encode("utf-8", "replace"))  # a file's name need not be UTF-8
+    return rows

@@ -6,8 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,10 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
 from pocketgan.data.image_set import Samples
-from pocketgan.writers.data_card import label_feature, write_data_card
-from pocketgan.writers.parts import Job, split
+from pocketgan.writers.arrays import split
+
+if TYPE_CHECKING:
+    from pocketgan.writers import Job
 
 SHARD = 5000  # images in a file
 ROW_GROUP = 1000  # images that a reader of Parquet takes at once
@@ -147,12 +148,3 @@ class ParquetWriter(_ShardWriter):
         table = pyarrow.table(columns).replace_schema_metadata(metadata)
         pyarrow.parquet.write_table(table, buffer, row_group_size=ROW_GROUP, compression="zstd")
         return buffer.getvalue()
-
-
-def write_picture_card(folder: Path, facts: dict[str, Any]) -> None:
-    """The card of a folder of PNG files with its table."""
-    whole = ("seed", "index", "latent_row")
-    features = {"image": "image", "label": label_feature(facts["class_names"])}
-    features |= {"class_name": "string", "label_source": "string", **dict.fromkeys(whole, "int64")}
-    opened = 'from datasets import load_dataset\nload_dataset("FOLDER", split="train")'
-    write_data_card(folder, facts, features, {"train": "**"}, opened)

@@ -1,4 +1,4 @@
-"""NPZ: numpy's own archive, without pickles, plain or under the keys that Keras reads."""
+"""Formats of arrays: NPZ, numpy's own archive, plain or with Keras' keys; and IDX, MNIST's own four files."""
 
 from __future__ import annotations
 
@@ -6,20 +6,74 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from pocketgan.core.errors import UsageError
+from pocketgan.data.idx import idx_header
 from pocketgan.data.image_set import Samples
-from pocketgan.writers.parts import Job, RowFiles, split
+
+if TYPE_CHECKING:
+    from pocketgan.writers import Job
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can hold: no clock in the bytes
 KERAS = {"images": "x", "labels": "y"}
 BLOCK_BYTES = 1 << 20
+MNIST_SHARE = 1 / 7  # 10,000 test images of 70,000
+SIDES = ("train", "t10k")
+REMEDY = "choose png or npz"
+
+
+class RowFiles:
+    """Files of rows behind a header, one for each side of a split, appended to as rows come.
+
+    Plain appends and no memory map: where the disk is full, an append is an error and a map kills the process.
+
+    Parameters
+    ----------
+    sides
+        Path and number of rows of each file, in the order of the rows.
+    header
+        From a number of rows to the bytes that come before them.
+    """
+
+    def __init__(self, sides: Sequence[tuple[Path, int]], header: Callable[[int], bytes]) -> None:
+        self.sides, self.done = sides, 0
+        for path, count in sides:
+            path.write_bytes(header(count))
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Append rows to the files that their positions belong to."""
+        start = -self.done  # of a side, counted from the first of these rows
+        for path, count in self.sides:
+            stop = start + count
+            piece = rows[max(0, start) : max(0, stop)]
+            if len(piece):
+                with path.open("ab") as file:
+                    file.write(piece.tobytes())
+            start = stop
+        self.done += len(rows)
+
+
+def split(count: int, share: float) -> tuple[int, int]:
+    """Numbers of training and test images; the last `share` of the positions is for test.
+
+    Raises
+    ------
+    UsageError
+        Rounding leaves one of the sides empty.
+    """
+    test = round(count * share)
+    if not 0 < test < count:
+        side = "test" if test == 0 else "training"
+        raise UsageError(f"--test-share {share:.3g} of {count} images leaves none for {side}; change it or --count")
+    return count - test, test
 
 
 class NPZWriter:
@@ -111,3 +165,39 @@ def _member(key: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(f"{key}.npy", EARLIEST)
     member.create_system = 3  # Unix, wherever it is written
     return member
+
+
+class IDXWriter:
+    """``MNIST/raw/``: uncompressed images and labels of both sides, for ``torchvision.datasets.MNIST(root=out)``.
+
+    Raises
+    ------
+    UsageError
+        There are no labels, more than 256 classes, or more than one channel; or a side of the split is empty.
+    """
+
+    def __init__(self, job: Job) -> None:
+        first = job.first
+        channels, height, width = first.shape
+        if first.labels is None:
+            raise UsageError(f"--format idx holds labels and these images have none; {REMEDY}, or a conditional model")
+        if channels != 1:
+            raise UsageError(f"--format idx holds images of one channel, not {channels}; {REMEDY}")
+        if len(first.class_names) > 256:
+            raise UsageError(f"--format idx holds labels 0 to 255, not {len(first.class_names)} classes; {REMEDY}")
+        raw = job.folder / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        sides = list(zip(SIDES, split(job.count, job.test_share or MNIST_SHARE), strict=True))
+        images = [(raw / f"{side}-images-idx3-ubyte", count) for side, count in sides]
+        labels = [(raw / f"{side}-labels-idx1-ubyte", count) for side, count in sides]
+        self.images = RowFiles(images, lambda count: idx_header((count, height, width)))
+        self.labels = RowFiles(labels, lambda count: idx_header((count,)))
+
+    def add(self, samples: Samples) -> None:
+        """Append a part."""
+        assert samples.labels is not None
+        self.images.add(samples.images.numpy())
+        self.labels.add(samples.labels.to(torch.uint8).numpy())
+
+    def close(self) -> None:
+        """Headers and rows are written; nothing is left to do."""
