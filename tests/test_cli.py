@@ -186,7 +186,8 @@ def classifier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("generate POCKET --out OUT --classifier guide", "leave it out"),
         ("generate POCKET --out OUT --format gif", "--format gif"),
         ("generate POCKET --out OUT --format ,", "--format"),
-        ("generate POCKET --out OUT --test-share 0.5", "--test-share"),
+        ("generate POCKET --out OUT --test-share 0.5 --format grid", "--test-share"),
+        ("generate POCKET --out OUT --shard 3/2", "--shard 3/2"),
         ("generate POCKET --out OUT --test-share 2 --format npz", "--test-share 2"),
         ("generate POCKET --out OUT --nonsense", "--nonsense"),
         ("generate MLP --out OUT --digit 5", "unconditional"),
@@ -427,14 +428,15 @@ def test_every_format_comes_from_one_command(pocketgan: Callable[..., Ended], ml
     ended = pocketgan("generate", mlp_folder, *words, "--out", tmp_path / "set")
     assert ended.code == 0
     assert all(Path(path).exists() for path in json.loads(ended.out))
-    fakes = read_fakes(tmp_path / "set" / "png")
-    assert set(fakes.label_source) == {"guide"}, "the shipped guide reads what cannot be asked for"
-    assert torch.equal(Classifier.load("guide").label(fakes.images.images), fakes.images.labels)
-    for split, rows in (("train", slice(0, 30)), ("test", slice(30, 40))):
+    for split, count in (("train", 30), ("test", 10)):
+        fakes = read_fakes(tmp_path / "set" / "png" / split)
+        assert set(fakes.label_source) == {"guide"}, "the shipped guide reads what cannot be asked for"
+        assert torch.equal(Classifier.load("guide").label(fakes.images.images), fakes.images.labels)
+        assert len(fakes.images) == count
         prefix = {"train": "train", "test": "t10k"}[split]
         raw = tmp_path / "set" / "MNIST" / "raw"
         with np.load(tmp_path / "set" / "samples.npz", allow_pickle=False) as arrays:
-            expected = fakes.images.images[rows, 0].numpy()
+            expected = fakes.images.images[:, 0].numpy()
             assert (arrays[f"x_{split}"] == expected).all()
             assert (read_idx(raw / f"{prefix}-images-idx3-ubyte") == expected).all()
             assert (read_idx(raw / f"{prefix}-labels-idx1-ubyte") == arrays[f"y_{split}"]).all()

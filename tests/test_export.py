@@ -29,7 +29,7 @@ from pocketgan.recipes import gan_recipe
 from pocketgan.runs.facts import PairFacts
 from pocketgan.writers import FORMATS, export_samples
 
-ALL = tuple(name for name in FORMATS if name != "parquet")  # what needs no optional package
+ALL = tuple(name for name in FORMATS if name not in ("parquet", "tfrecord"))  # what needs no optional package
 DIGITS = tuple("0123456789")
 START = 500  # of the index: not 0, so that a row's place and its index differ
 
@@ -189,7 +189,8 @@ def test_what_is_written_loads_again_under_its_licence(tmp_path: Path) -> None:
     assert whole.labels is not None
     export_samples(cut(whole, 64), 150, out, ["png", "idx"], test_share=0.2)
     for path, split, rows in (
-        (out / "png", "train", slice(150)),
+        (out / "png/train", "train", slice(120)),
+        (out / "png/test", "train", slice(120, 150)),
         (out, "train", slice(120)),
         (out, "test", slice(120, 150)),
     ):
@@ -206,7 +207,8 @@ def test_an_archive_tells_the_same_origin_as_the_pictures(tmp_path: Path, share:
     export_samples(cut(made(20), 8), 20, tmp_path / "out", ["png", "npz"], test_share=share)
     known = load_images(tmp_path / "out" / "samples.npz").provenance
     assert known == {"made_by": "pocketgan, recipe pocket", **DATASETS["mnist"].provenance, "label_source": "asked"}
-    assert known == load_images(tmp_path / "out" / "png").provenance
+    for folder in ("png",) if share is None else ("png/train", "png/test"):
+        assert known == load_images(tmp_path / "out" / folder).provenance
 
 
 @pytest.mark.parametrize("count", [1, 99, 230])
@@ -337,7 +339,7 @@ def test_progress_counts_the_images_written(tmp_path: Path) -> None:
         (["idx"], -0.5, "--test-share"),
         (["npz"], float("nan"), "--test-share"),
         (["npz"], 0.999, "--test-share"),
-        (["png", "grid"], 0.5, "--test-share"),
+        (["grid"], 0.5, "--test-share"),
     ],
 )
 def test_wrong_requests_name_the_option(tmp_path: Path, formats: list[str], share: float | None, says: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import pocketgan as pg
 from conftest import ended
@@ -218,14 +220,14 @@ def test_a_model_comes_from_the_hub_by_its_commit_and_brings_no_code(exported: P
 # ---- image sets ----------------------------------------------------------------------------------------------------
 
 
-def loaded(folder: Path, cache: Path) -> Any:
+def loaded(folder: Path, cache: Path, *, builder: str | None = None) -> Any:
     """A folder as `datasets` opens it, offline, in a process of its own: split, features and labels as text."""
     code = f"""
 import json
 from datasets import load_dataset
-found = load_dataset({str(folder)!r})
-print(json.dumps({{name: [len(rows), rows.features["label"].names, rows["label"][:20], rows["index"][:20],
-    rows[0]["image"].size] for name, rows in found.items()}}))
+found = load_dataset({f"{builder!r}, data_dir={str(folder)!r}" if builder else repr(str(folder))})
+print(json.dumps({{name: [len(rows), getattr(rows.features["label"], "names", None), rows["label"][:20],
+    rows["index"][:20], rows[0]["image"].size] for name, rows in found.items()}}))
 """
     environment = {**os.environ, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -240,6 +242,69 @@ def test_labels_have_names_where_datasets_opens_them(format: str, pocket_model: 
     count, classes, labels, index, size = loaded(tmp_path / "out" / format, tmp_path / "cache")["train"]
     assert (count, classes, size) == (40, list(names), [28, 28])
     assert labels == [number % 10 for number in index]
+
+
+@pytest.mark.parametrize("format", ["png", "parquet"])
+def test_splits_are_there_where_datasets_opens_them(format: str, tmp_path: Path) -> None:
+    pg.generate("digits", out=tmp_path / "out", count=40, format=[format], test_share=0.25, quiet=True)
+    found = loaded(tmp_path / "out" / format, tmp_path / "cache")
+    assert {side: rows[:2] for side, rows in found.items()} == {
+        "train": [30, list("0123456789")],
+        "test": [10, list("0123456789")],
+    }
+    assert sorted(found["test"][3]) == list(range(30, 40))
+
+
+def test_the_builder_of_image_folders_gives_splits_and_numbers(tmp_path: Path) -> None:
+    pg.generate("digits", out=tmp_path / "out", count=40, format=["png"], test_share=0.25, quiet=True)
+    found = loaded(tmp_path / "out/png", tmp_path / "cache", builder="imagefolder")
+    assert {side: rows[:2] for side, rows in found.items()} == {"train": [30, None], "test": [10, None]}
+    for _, _, labels, index, _ in found.values():
+        assert labels == [number % 10 for number in index]
+
+
+@pytest.mark.parametrize("share", [None, 0.25])
+@pytest.mark.parametrize("format", ["png", "parquet"])
+def test_shards_are_one_set_where_datasets_opens_them(format: str, share: float | None, tmp_path: Path) -> None:
+    for shard in ("2/2", "1/2"):
+        pg.generate(
+            "digits", out=tmp_path / "out", count=300, shard=shard, format=[format], test_share=share, quiet=True
+        )
+    found = loaded(tmp_path / "out", tmp_path / "cache")
+    assert {side: rows[0] for side, rows in found.items()} == (
+        {"train": 300} if share is None else {"train": 225, "test": 75}
+    )
+    for _, names, labels, index, _ in found.values():
+        assert names == list("0123456789")
+        assert labels == [number % 10 for number in index]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tfrecord_is_read_and_framed_as_by_another_program(tmp_path: Path) -> None:
+    from tfrecord import example_pb2, tfrecord_loader, writer
+
+    pg.generate("digits", out=tmp_path / "out", count=30, format=["tfrecord"], seed=2**62, quiet=True)
+    path = tmp_path / "out/tfrecord/train-00000-of-00001.tfrecord"
+    kinds = {"image": "byte", "label": "int", "class_name": "byte", "seed": "int", "index": "int", "latent": "float"}
+    rows, ours = list(tfrecord_loader(str(path), None, kinds)), pg.load("digits").sample(30, seed=2**62)
+    assert len(rows) == 30
+    for number, row in enumerate(rows):
+        with Image.open(io.BytesIO(row["image"])) as picture:
+            assert np.array_equal(np.asarray(picture), ours.images[number, 0].numpy())
+        assert (int(row["label"][0]), int(row["seed"][0]), int(row["index"][0])) == (number % 10, 2**62, number)
+        assert bytes(row["class_name"]).decode() == str(number % 10)
+        assert np.array_equal(row["latent"], ours.latents[number].numpy())
+    content, place = path.read_bytes(), 0
+    while place < len(content):  # lengths and sums as the other program writes them
+        length = int.from_bytes(content[place : place + 8], "little")
+        record = content[place + 12 : place + 12 + length]
+        assert content[place + 8 : place + 12] == writer.TFRecordWriter.masked_crc(content[place : place + 8])
+        assert content[place + 12 + length : place + 16 + length] == writer.TFRecordWriter.masked_crc(record)
+        example = example_pb2.Example.FromString(record)
+        assert set(example.features.feature) == set(kinds)
+        assert len(example.SerializeToString()) == length
+        place += 16 + length
+    assert place == len(content)
 
 
 def test_parquet_has_splits_row_groups_and_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

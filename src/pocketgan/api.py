@@ -357,6 +357,7 @@ def generate(
     seed: Seed = 0,
     format: Sequence[str] = ("png", "grid"),
     test_share: float | None = None,
+    shard: str | None = None,
     classifier: Classifier | str | Path | None = None,
     method: str | None = None,
     checked: bool = False,
@@ -387,9 +388,13 @@ def generate(
         Seed of the latents: the same seed and index give the same bytes, whatever the count.
     format
         png (a folder for each label), npz, idx (as torchvision's MNIST reads it), grid, webdataset (tar files), parquet
-        (needs the extra ``parquet``).
+        (needs the extra ``parquet``), tfrecord (needs the extra ``tfrecord``).
     test_share
-        Share of the images, between 0 and 1, that goes into the test part of NPZ (then with Keras' names) and IDX.
+        Share of the images, between 0 and 1, that goes into the test part: NPZ gets Keras' names then, PNG a folder for
+        each part.
+    shard
+        Make only part K of OF, such as 3/8, into a folder of its own in OUT; one that stands is left as it is. All
+        parts, made by any number of processes at once, are the whole.
     classifier
         The classifier, or its folder, that labels the images of a model that cannot be asked; for MNIST's digits the
         shipped guide does without it.
@@ -414,16 +419,20 @@ def generate(
     Raises
     ------
     UsageError
-        The model cannot do what is asked, a format is unknown, or `out` exists.
+        The model cannot do what is asked, a format is unknown, or `out` exists; of a shard: `out` holds something else.
     """
     if balanced and (label is not None or digit is not None):
         raise UsageError("--balanced and a class exclude each other; give one")
     from pocketgan.core.terminal import Display
     from pocketgan.data.pictures import folder_names
     from pocketgan.models.classifier import Classifier
+    from pocketgan.models.saved import weights_digest
+    from pocketgan.runs.folder import MODEL
     from pocketgan.steer.wish import Wish
     from pocketgan.writers import export_samples, labelled
+    from pocketgan.writers.sharded import export_shard, shard_named
 
+    part = None if shard is None else shard_named(shard, count)
     asked, source, display = _asked(label, digit), _model(model, device), Display(quiet)
     if classifier is not None and source.conditional:
         raise UsageError(f"--classifier: {source.recipe.name} is asked for classes, which are the labels; leave it out")
@@ -432,19 +441,41 @@ def generate(
     if out is None:
         called = Path(model).resolve().name if isinstance(model, str | Path) else source.recipe.name
         out = f"{called}-{'fakes' if asked is None else folder_names((str(asked),))[0]}"
-    moves = {"slant": slant, "thickness": thickness, "width": width}
-    moves = {name: amount for name, amount in moves.items() if amount is not None}
+    leaning = {"slant": slant, "thickness": thickness, "width": width}
+    moves = {name: amount for name, amount in leaning.items() if amount is not None}
     steered = not source.conditional and (balanced or asked is not None)
     if steered:
         source.steer.guided_by(classifier)
     chosen = None if asked is None else source.class_index(asked, method)
-    parts = source.stream(count, Wish(chosen, balanced, method, checked, moves), seed=seed)
+    start, size = (0, count) if part is None else (part.start, part.stop - part.start)
+    parts = source.stream(size, Wish(chosen, balanced, method, checked, moves), seed=seed, start=start)
     if steered:
         display.line(f"steered by {source.steer.fitted(method).facts.method}")
     else:
         parts = labelled(parts, source, classifier)
-    with display.bar(f"generating {count:,} images", count) as bar:
-        return export_samples(parts, count, user_path(out), format, test_share=test_share, on_progress=bar.update)
+    card = None
+    if source.folder is not None and source.folder.name == MODEL:  # of a run, which may have been scored
+        from pocketgan.scorecard.card import kept_card
+
+        card = kept_card(source.folder.parent)
+    scores = "" if card is None else card.verdict
+    if part is not None and (user_path(out) / part.name).exists():
+        display.line(f"{part.name} stands there and is left as it is")
+    with display.bar(f"generating {size:,} images", size) as bar:
+        told: dict[str, Any] = {"test_share": test_share, "scores": scores, "on_progress": bar.update}
+        if part is None:
+            return export_samples(parts, count, user_path(out), format, **told)
+        made = {
+            "model": weights_digest(source.generator),
+            "seed": seed,
+            "class": chosen,
+            "balanced": balanced,
+            "method": method,
+            "checked": checked,
+            "moves": moves,
+            "classifier": None if classifier is None else weights_digest(classifier.network),
+        }
+        return export_shard(parts, part, count, user_path(out), format, made, **told)
 
 
 def _asked(label: int | str | None, digit: int | None) -> int | str | None:

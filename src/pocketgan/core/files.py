@@ -147,10 +147,11 @@ def check_version(path: Path, content: Any, known: int) -> None:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path, *, keep: bool = False) -> Iterator[Path]:
     """Fill a folder beside `target` and rename it into place when the block ends well; on an error nothing is left.
 
-    An existing `target` is replaced; callers that must not overwrite use `refuse_existing` first.
+    An existing `target` is replaced; callers that must not overwrite use `refuse_existing` first. With `keep`, what
+    another process has put there meanwhile stays, and what was filled here goes: for work that many do alike.
     """
     target = Path(target)
     with clear_errors(target):
@@ -159,7 +160,13 @@ def whole_folder(target: Path) -> Iterator[Path]:
             beside.chmod(0o755)
             yield beside
             _sync_tree(beside)
-            if target.exists():
+            if keep:
+                try:
+                    beside.replace(target)
+                except OSError:
+                    if not target.is_dir():
+                        raise
+            elif target.exists():
                 with unfinished(target, folder=True) as old:
                     target.replace(old / target.name)
                     try:

@@ -22,8 +22,8 @@ from torch import Tensor
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import read_bytes, read_json
 from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
+from pocketgan.data.image_set import PROVENANCE
 
-PROVENANCE = "provenance.json"
 MOST_TEXTS = 20
 MOST_CHARACTERS = 1000
 MAX_TABLE_BYTES = 64 << 20

@@ -15,6 +15,7 @@ from torch import Tensor
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.pixels import grid, to_png
 
+PROVENANCE = "provenance.json"  # where images come from, in a file beside them
 HUB_LICENCES = (
     *("mit", "apache-2.0", "cc0-1.0"),
     *("cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0"),

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import user_path
-from pocketgan.data._checks import PROVENANCE, read_provenance, readable, refuse_split
+from pocketgan.data._checks import read_provenance, readable, refuse_split
 from pocketgan.data.arrays import load_npy, load_npz
 from pocketgan.data.datasets import DATASETS, Dataset
 from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
-from pocketgan.data.image_set import ImageSet, images_in
+from pocketgan.data.image_set import PROVENANCE, ImageSet, images_in
 from pocketgan.data.pictures import CLASSES, METADATA, load_folder, read_pictures
 from pocketgan.data.splits import SPLITS, val_rows
 

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.pixels import to_png
-from pocketgan.data._checks import PROVENANCE, check_labels, check_sides, first_line, integer, read_table
-from pocketgan.data.image_set import ImageSet, Samples
+from pocketgan.data._checks import check_labels, check_sides, first_line, integer, read_table
+from pocketgan.data.image_set import PROVENANCE, ImageSet, Samples
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP")
 METADATA = "metadata.csv"
@@ -37,7 +37,7 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECA
 _FILES = (".csv", ".db", ".json", ".npy", ".txt")  # endings of what lies among pictures
 _FORBIDDEN = frozenset('<>:"/\\|?*')  # by Windows, and by Unix the slash
 _MOST_BYTES = 100  # of a folder's name
-LITTER = (".*", "Thumbs.db", "LICENSE*.txt", LATENTS, CLASSES, PROVENANCE)  # what may lie among pictures
+LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "README.md", LATENTS, CLASSES, PROVENANCE)  # what may lie among pictures
 
 
 def read_pictures(paths: Sequence[Path]) -> Tensor:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -19,17 +19,17 @@ import torch
 from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_bytes, write_json, write_text
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.data.image_set import ImageSet, Samples, licence_named
+from pocketgan.data.image_set import PROVENANCE, ImageSet, Samples, licence_named
 from pocketgan.data.pictures import FakesWriter
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model
-from pocketgan.writers.arrays import IDXWriter, NPZWriter
-from pocketgan.writers.shards import ParquetWriter, WebDatasetWriter
+from pocketgan.writers.arrays import IDXWriter, NPZWriter, pieces, split
+from pocketgan.writers.shards import ParquetWriter, TFRecordWriter, WebDatasetWriter
 
 FORMAT_VERSION = 1
 GRID, GRID_COLUMNS = 100, 10  # images in the picture of format grid
-CARD = "README.md"
+CARD, LICENCE = "README.md", "LICENSE.txt"
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,27 @@ class Job:
         The first part: it tells shapes, class names and provenance of all.
     test_share
         As asked for; None leaves the format its own way.
+    formats
+        Names of all that are written.
+    more
+        Further facts for `provenance.json`.
+    scores
+        What is known of how good the model is, for the data card; empty where nothing is.
     """
 
     folder: Path
     count: int
     first: Samples
     test_share: float | None
+    formats: Sequence[str]
+    more: Mapping[str, Any] = field(default_factory=dict)
+    scores: str = ""
+
+    def sides(self) -> dict[str, int]:
+        """How many images each side of the split has; all of them are one side, called "", where nothing was asked."""
+        if self.test_share is None:
+            return {"": self.count}
+        return dict(zip(("train", "test"), split(self.count, self.test_share), strict=True))
 
     def facts(self) -> dict[str, Any]:
         """Where the images come from: what `provenance.json` says, but for the formats beside each other."""
@@ -63,6 +78,7 @@ class Job:
             "seed": first.seed,
             "label_source": first.label_source,
             "class_names": list(first.class_names),
+            **self.more,
         }
 
 
@@ -76,17 +92,37 @@ class Writer(Protocol):
         """Complete the files, after the last part."""
 
 
-class PNGWriter(FakesWriter):
-    """``png/``: a folder for each class, with the latents, a table, and the data card of the whole."""
+class PNGWriter:
+    """``png/``: a folder for each class, with the latents, a table, and the data card of the whole.
+
+    With a test share these lie in ``png/train/`` and ``png/test/``, and the card lists both.
+    """
 
     def __init__(self, job: Job) -> None:
-        super().__init__(job.folder / "png", job.first.latents.shape[1], job.count)
-        self.facts = job.facts()
+        self.job, self.folder, self.sides = job, job.folder / "png", job.sides()
+        dim = job.first.latents.shape[1]
+        self.writers = [FakesWriter(self.folder / side, dim, count) for side, count in self.sides.items()]
+        self.done = 0
+
+    def add(self, samples: Samples) -> None:
+        """Write the pictures of a part."""
+        if len(self.writers) == 1:
+            self.writers[0].add(samples)
+            return
+        rows = torch.arange(len(samples))
+        for writer, piece in zip(self.writers, pieces(self.sides.values(), self.done, len(rows)), strict=True):
+            if len(rows[piece]):
+                writer.add(samples.rows(rows[piece]))
+        self.done += len(rows)
 
     def close(self) -> None:
-        """Write the card."""
-        super().close()
-        write_card(self.folder, self.facts)
+        """Write the card, and where each folder comes from: pictures may be moved alone."""
+        for writer in self.writers:
+            writer.close()
+        facts = self.job.facts()
+        write_card(self.folder, facts, "png", split=len(self.sides) > 1, scores=self.job.scores)
+        for folder, count in zip((writer.folder for writer in self.writers), self.sides.values(), strict=True):
+            write_json(folder / PROVENANCE, {**facts, "count": count, "formats": list(self.job.formats)})
 
 
 class GridWriter:
@@ -117,12 +153,13 @@ _IDX_NAMES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10
 
 # fmt: off
 FORMATS: dict[str, Format] = {
-    "png":  Format(PNGWriter,  ("png",)),
+    "png":  Format(PNGWriter,  ("png",), splits=True),
     "npz":  Format(NPZWriter,  ("samples.npz",), splits=True),
     "idx":  Format(IDXWriter,  tuple(f"MNIST/raw/{name}-ubyte" for name in _IDX_NAMES), splits=True),
     "grid": Format(GridWriter, ("grid.png",)),
     "parquet":    Format(ParquetWriter,    ("parquet",),    splits=True),
     "webdataset": Format(WebDatasetWriter, ("webdataset",), splits=True),
+    "tfrecord":   Format(TFRecordWriter,   ("tfrecord",),   splits=True),
 }
 # fmt: on
 
@@ -134,7 +171,10 @@ def export_samples(
     formats: Sequence[str],
     *,
     test_share: float | None = None,
+    scores: str = "",
+    facts: Mapping[str, Any] | None = None,
     on_progress: Callable[[int], None] | None = None,
+    keep: bool = False,
 ) -> list[Path]:
     """Write generated images to a folder that appears only when it is complete.
 
@@ -149,12 +189,19 @@ def export_samples(
     out
         A folder that does not exist yet, or is empty.
     formats
-        Names of the table: ``png``, ``npz``, ``idx``, ``grid``, ``parquet`` (needs pyarrow), ``webdataset``.
+        Names of the table: ``png``, ``npz``, ``idx``, ``grid``, ``webdataset``, ``parquet`` (needs pyarrow),
+        ``tfrecord`` (needs crc32c).
     test_share
-        The last share of the images, in (0, 1), is for test (npz, idx, parquet, webdataset). Without it all are for
-        training, but for idx, which has MNIST's own share, 1/7.
+        The last share of the images, in (0, 1), is for test (all formats but grid). Without it all are for training,
+        but for idx, which has MNIST's own share, 1/7.
+    scores
+        How good the model is, in words, for the data card of the pictures; it says so where nothing is known.
+    facts
+        Further facts for ``provenance.json``, as JSON has them.
     on_progress
         Called after each part with the number of images written so far.
+    keep
+        Whether a folder that another process has finished meanwhile stays: it holds the same.
 
     Returns
     -------
@@ -173,12 +220,13 @@ def export_samples(
     """
     out, names = user_path(out), list(dict.fromkeys(formats))
     check_formats(names, test_share)
-    refuse_existing(out)
+    if not keep:
+        refuse_existing(out)
     first = next(parts, None)
     if first is None:
         raise ValueError(f"no parts, where {count} images are to come")
-    with whole_folder(out) as folder:
-        job = Job(folder, count, first, test_share)
+    with whole_folder(out, keep=keep) as folder:
+        job = Job(folder, count, first, test_share, names, facts or {}, scores)
         writers = [FORMATS[name].writer(job) for name in names]
         done = 0
         for part in chain([first], parts):
@@ -193,7 +241,8 @@ def export_samples(
             raise ValueError(f"the parts hold {done} images, not {count}")
         for writer in writers:
             writer.close()
-        about = _write_about(job, names)
+        write_json(folder / PROVENANCE, {**job.facts(), "formats": names})
+        about = [PROVENANCE, *write_licence(folder, job.facts())]
     return [out / path for path in [*(path for name in names for path in FORMATS[name].paths), *about]]
 
 
@@ -226,47 +275,61 @@ def _kind(part: Samples) -> tuple[object, ...]:
     return part.shape, part.labels is None, part.class_names, part.latents.shape[1], part.seed
 
 
-def _write_about(job: Job, names: list[str]) -> list[str]:
-    """Write where the images come from and what may be done with them; the names of the files."""
-    facts = job.facts()
-    for folder in [job.folder, *([job.folder / "png"] if "png" in names else [])]:  # pictures may be moved alone
-        write_json(folder / "provenance.json", {**facts, "formats": names})
+def write_licence(folder: Path, facts: Mapping[str, Any]) -> list[str]:
+    """Write what may be done with the images, where it is known; the file's name."""
     if not facts.get("licence"):
-        return ["provenance.json"]
+        return []
     source = facts.get("data", "images")
     write_text(
-        job.folder / "LICENSE.txt",
+        folder / LICENCE,
         f"Licence of this image set: {facts['licence']}\n\n"
         f"Why: the images were made by a network ({facts.get('made_by', 'pocketgan')}) trained on {source},\n"
         f"which is under this licence; what is made from it is passed on under the same one.\n"
         f"Whoever passes the set on keeps this file and names {source} as the source.\n",
     )
-    return ["provenance.json", "LICENSE.txt"]
+    return [LICENCE]
 
 
-def write_card(folder: Path, facts: dict[str, Any]) -> None:
-    """The card of a folder of PNG files: a README.md by which `datasets` knows classes, splits and licence.
+def write_card(
+    folder: Path, facts: Mapping[str, Any], name: str, *, inside: str = "", split: bool = False, scores: str = ""
+) -> None:
+    """The card of an image set: a README.md by which `datasets` knows classes, splits and licence.
 
     Parameters
     ----------
+    folder
+        What the card is about.
     facts
         Where the images come from, as in `provenance.json`.
+    name
+        The format: ``png``, ``parquet`` or ``webdataset``.
+    inside
+        A pattern of the format's folders, which ends with a slash; without it they are the folder itself.
+    split
+        Whether there are training and test images.
+    scores
+        As in `export_samples`.
     """
-    label: Any = "int64"
-    if facts["class_names"]:
-        label = {"class_label": {"names": {str(number): name for number, name in enumerate(facts["class_names"])}}}
-    columns = {"image": "image", "label": label, "class_name": "string", "label_source": "string"}
-    columns |= dict.fromkeys(("seed", "index", "latent_row"), "int64")
-    features = [{"name": name, "dtype": kind} for name, kind in columns.items()]
-    files = [{"split": "train", "path": "**"}]
+    sides = ("train", "test") if split else ("train",)
+    files = {side: f"{inside}{side}-*" for side in sides}
+    configuration: dict[str, Any] = {}
+    if name == "png":  # the other formats tell the types of their columns themselves
+        files = {side: f"{inside}{side}/**" if split else f"{inside}**" for side in sides}
+        label: Any = "int64"
+        if facts["class_names"]:
+            label = {"class_label": {"names": {str(number): name for number, name in enumerate(facts["class_names"])}}}
+        columns = {"image": "image", "label": label, "class_name": "string", "label_source": "string"}
+        columns |= dict.fromkeys(("seed", "index", "latent_row"), "int64")
+        configuration = {"features": [{"name": name, "dtype": kind} for name, kind in columns.items()]}
+    listed = [{"split": side, "path": pattern} for side, pattern in files.items()]
     licence = licence_named(str(facts.get("licence", "")))
     front = {
         "license": licence.id,
         **({"license_name": licence.name} if licence.id == "other" else {}),
         **({"license_link": licence.link} if licence.id == "other" and licence.link else {}),
         "tags": ["synthetic", "pocketgan"],
-        "configs": [{"config_name": "default", "data_files": files, "features": features}],
-        "dataset_info": {"features": features},
+        "configs": [{"config_name": "default", "data_files": listed, **configuration}],
+        **({"dataset_info": configuration} if configuration else {}),
     }
     lines = [
         "---",
@@ -278,6 +341,7 @@ def write_card(folder: Path, facts: dict[str, Any]) -> None:
         f"Made by a network ({facts.get('made_by', 'pocketgan')}), seed {facts['seed']}.",
         f"Where the labels come from: {facts['label_source']}.",
         f"It learned from {facts.get('data', 'images that are not told')}. Licence: {licence.text or 'not told'}.",
+        f"How good they are: {scores or 'no scorecard lies beside the model; `pocketgan evaluate` makes one'}.",
         "",
         "```python",
         "from datasets import load_dataset",

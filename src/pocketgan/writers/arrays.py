@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,15 +50,21 @@ class RowFiles:
 
     def add(self, rows: NDArray[Any]) -> None:
         """Append rows to the files that their positions belong to."""
-        start = -self.done  # of a side, counted from the first of these rows
-        for path, count in self.sides:
-            stop = start + count
-            piece = rows[max(0, start) : max(0, stop)]
-            if len(piece):
+        counts = [count for _, count in self.sides]
+        for (path, _), piece in zip(self.sides, pieces(counts, self.done, len(rows)), strict=True):
+            if len(rows[piece]):
                 with path.open("ab") as file:
-                    file.write(piece.tobytes())
-            start = stop
+                    file.write(rows[piece].tobytes())
         self.done += len(rows)
+
+
+def pieces(counts: Iterable[int], done: int, size: int) -> Iterator[slice]:
+    """Which of the next `size` rows belong to each side, where the sides have `counts` rows and `done` came before."""
+    start = -done  # of a side, counted from the first of these rows
+    for count in counts:
+        stop = start + count
+        yield slice(max(0, start), min(size, max(0, stop)))
+        start = stop
 
 
 def split(count: int, share: float) -> tuple[int, int]:
