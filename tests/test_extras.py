@@ -279,6 +279,19 @@ def test_shards_are_one_set_where_datasets_opens_them(format: str, share: float 
         assert labels == [number % 10 for number in index]
 
 
+def test_tar_files_in_shards_are_one_set_where_datasets_opens_them(tmp_path: Path) -> None:
+    for shard in ("2/2", "1/2"):
+        pg.generate("digits", out=tmp_path / "out", count=300, shard=shard, format=["webdataset"], quiet=True)
+    code = f"""
+from datasets import load_dataset
+found = load_dataset({str(tmp_path / "out")!r}, split="train")
+print(sorted(int(row["__key__"]) for row in found) == list(range(300)), found[0]["png"].size)
+"""
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "True (28, 28)\n", done.stderr
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tfrecord_is_read_and_framed_as_by_another_program(tmp_path: Path) -> None:
     from tfrecord import example_pb2, tfrecord_loader, writer
