@@ -51,6 +51,7 @@ def run(
     *,
     out: str | Path | None = None,
     data: str | Path | None = None,
+    data_folder: str | Path | None = None,
     generator: Factory | None = None,
     discriminator: Factory | None = None,
     classifier: str | Path | None = None,
@@ -84,7 +85,7 @@ def run(
     redo
         Steps to throw away, with all that was made from them, and make again; train throws away all that is in the
         run.
-    data, generator, discriminator, tensorboard, inexact, on_trouble, device, threads, quiet, options
+    data, data_folder, generator, discriminator, tensorboard, inexact, on_trouble, device, threads, quiet, options
         As in `train`.
 
     Returns
@@ -101,7 +102,7 @@ def run(
     from pocketgan.recipes import gan_recipe
     from pocketgan.verbs.run import run as run_all
 
-    wanted = gan_recipe(recipe, _fields(options, data, generator, discriminator))
+    wanted = gan_recipe(recipe, _fields(options, data, generator, discriminator, data_folder=data_folder))
     name = Path(recipe).stem if isinstance(recipe, str | Path) else wanted.name
     folder = Path("runs") / f"{name}-{wanted.seed}" if out is None else user_path(out)
     summary = run_all(
@@ -124,6 +125,7 @@ def train(
     *,
     out: str | Path,
     data: str | Path | None = None,
+    data_folder: str | Path | None = None,
     generator: Factory | None = None,
     discriminator: Factory | None = None,
     tensorboard: bool = False,
@@ -144,8 +146,12 @@ def train(
     out
         The run's folder: a new one, or that of the same training to go on with.
     data
-        Images to learn from: mnist, fashion-mnist (downloaded once), a folder of pictures (one folder in it for each
-        class, or none), an NPZ, NPY or IDX file, or an IDX folder. Without it the recipe decides.
+        Images to learn from: the name of a data set (``pocketgan datasets`` lists them; downloaded once), a folder of
+        pictures (one folder in it for each class, or none), an NPZ, NPY or IDX file, an IDX folder, a folder of Parquet
+        files, or hf:OWNER/NAME on the Hugging Face hub. Without it the recipe decides.
+    data_folder
+        Where the files of the data set by name lie that were downloaded by hand: those whose checksums are right are
+        copied to where downloads are kept.
     generator, discriminator
         Classes (or functions) that make your own networks, as an alternative to a file of them, ``networks="mine.py"``.
     tensorboard
@@ -186,7 +192,7 @@ def train(
     from pocketgan.verbs.train import train as train_pair
 
     return train_pair(
-        gan_recipe(recipe, _fields(options, data, generator, discriminator)),
+        gan_recipe(recipe, _fields(options, data, generator, discriminator, data_folder=data_folder)),
         out=out,
         device=device,
         tensorboard=tensorboard,
@@ -201,6 +207,7 @@ def train_classifier(
     *,
     out: str | Path,
     data: str | Path | None = None,
+    data_folder: str | Path | None = None,
     device: str = "auto",
     quiet: bool = False,
     **options: Any,
@@ -213,7 +220,7 @@ def train_classifier(
         cnn, mlp, cnn-dense, linear-224, or a .toml file.
     out
         A new folder, for model.json and classifier.safetensors.
-    data, device, quiet, options
+    data, data_folder, device, quiet, options
         As in `train`.
 
     Returns
@@ -231,7 +238,7 @@ def train_classifier(
     from pocketgan.recipes import classifier_recipe
     from pocketgan.training.classifiers import train_classifier as train_network
 
-    wanted = classifier_recipe(recipe, _fields(options, data))
+    wanted = classifier_recipe(recipe, _fields(options, data, data_folder=data_folder))
     return train_network(wanted, out=user_path(out), device=find_device(device), display=Display(quiet))
 
 
@@ -239,11 +246,14 @@ def train_judge(
     *,
     out: str | Path,
     data: str | Path | None = None,
+    data_folder: str | Path | None = None,
     device: str = "auto",
     quiet: bool = False,
     **options: Any,
 ) -> Judge:
     """Train a judge for labelled images; without --data, the one of MNIST's digits again.
+
+    The preset is the data set's own; else judge-deep for colour, and judge for grey.
 
     It learns from `fit`, with `val` to look at; the error is counted on the test images. A source without test images
     of its own has no more than `val` for that.
@@ -252,7 +262,7 @@ def train_judge(
     ----------
     out
         A new folder.
-    data, device, quiet, options
+    data, data_folder, device, quiet, options
         As in `train`.
 
     Returns
@@ -267,11 +277,11 @@ def train_judge(
     """
     from pocketgan.core.devices import find_device
     from pocketgan.core.terminal import Display
-    from pocketgan.models.judge import JUDGE
     from pocketgan.recipes import classifier_recipe
+    from pocketgan.training.classifiers import judge_preset
     from pocketgan.training.classifiers import train_judge as train_network
 
-    wanted = classifier_recipe(JUDGE, _fields(options, data))
+    wanted = classifier_recipe(judge_preset(data), _fields(options, data, data_folder=data_folder))
     return train_network(wanted, out=user_path(out), device=find_device(device), display=Display(quiet))
 
 
@@ -280,16 +290,29 @@ def _fields(
     data: str | Path | None,
     generator: Factory | None = None,
     discriminator: Factory | None = None,
+    *,
+    data_folder: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Fields of a recipe, the images to learn from and own networks among them."""
+    """Fields of a recipe, the images to learn from and own networks among them; files from `data_folder` are kept."""
     from pocketgan.recipes.code import remember_classes
 
+    if data_folder is not None:
+        _take_files(data_folder, data)
     fields = options if data is None else {**options, "source": str(data)}
     if generator is None and discriminator is None:
         return fields
     if generator is None or discriminator is None or "networks" in options:
         raise UsageError("give both generator and discriminator, or networks, a file that has both")
     return {**fields, "networks": remember_classes(generator, discriminator)}
+
+
+def _take_files(folder: str | Path, data: str | Path | None) -> None:
+    """Keep copies of the files of the data set `data` from a folder."""
+    from pocketgan.data.datasets import DATASETS, take_files
+
+    if data is None or str(data) not in DATASETS:
+        raise UsageError(f"--data-folder {folder} holds the files of a data set known by name; name it with --data")
+    take_files(user_path(folder), [str(data)])
 
 
 def _compute_with(threads: int | None) -> None:
@@ -1064,16 +1087,34 @@ def info(model: str | Path) -> ModelInfo:
     return model_info(model)
 
 
-def list_datasets() -> list[dict[str, Any]]:
+def list_datasets(*, data_folder: str | Path | None = None, markdown: str | Path | None = None) -> list[dict[str, Any]]:
     """List the data sets that are known by name: images, size, licence, and whether they are here.
+
+    Parameters
+    ----------
+    data_folder
+        A folder with files of them that were downloaded by hand. Those whose checksums are right are copied to where
+        downloads are kept, so that their names work from now on.
+    markdown
+        A Markdown file for the table, with each set's files, checksums and classes.
 
     Returns
     -------
     list of dict
         As `pocketgan.data.datasets.datasets_rows` gives them.
-    """
-    from pocketgan.data.datasets import datasets_rows
 
+    Raises
+    ------
+    UsageError
+        The folder holds the files of no data set.
+    """
+    from pocketgan.core.files import write_text
+    from pocketgan.data.datasets import datasets_page, datasets_rows, take_files
+
+    if data_folder is not None:
+        take_files(user_path(data_folder))
+    if markdown is not None:
+        write_text(user_path(markdown), datasets_page())
     return datasets_rows()
 
 

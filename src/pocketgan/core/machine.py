@@ -21,6 +21,7 @@ EXTRAS = {  # a module of each
     "onnx": "onnxruntime",
     "hub": "huggingface_hub",
     "parquet": "pyarrow",
+    "mat": "scipy",
 }
 
 

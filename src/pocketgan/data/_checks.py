@@ -66,7 +66,7 @@ def refuse_split(path: Path, split: str) -> None:
         raise UsageError(f"{path} has no test images of its own, so no split 'test'; it has train, fit and val")
 
 
-def check_sides(path: Path, height: int, width: int) -> None:
+def check_sides(path: Path | str, height: int, width: int) -> None:
     """Refuse images whose sides (pixels) no network of the program takes.
 
     Raises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +49,60 @@ def jitter(images: Tensor, degrees: float, scale: float, shift: float, random: t
     angles, sizes = _uniform(count, math.radians(degrees), random), 1 + _uniform(count, scale, random)
     right, down = _uniform(count, 2 * shift / width, random), _uniform(count, 2 * shift / height, random)
     return _resampled(images, angles, 1 / sizes, right, down, "bilinear").round_().to(torch.uint8)
+
+
+def shifted(images: Tensor, flip: bool, most: int, random: torch.Generator) -> Tensor:
+    """Mirror half of the images and shift each by whole pixels: no pixel's value changes, and none is made up.
+
+    Parameters
+    ----------
+    images
+        uint8 ``[N, C, H, W]``, H and W larger than `most`.
+    flip
+        Whether half of them, by chance, are mirrored left to right.
+    most
+        Largest shift in pixels along either axis, either way; what comes in at an edge is mirrored there.
+    random
+        Where the shifts are drawn from: a random generator of the images' device, or the CPU's.
+    """
+    count, channels, height, width = images.shape
+    draw = partial(torch.randint, generator=random, device=random.device)
+    down, right = draw(-most, most + 1, (2, count, 1))
+    mirrored = draw(0, 2, (count, 1)).bool() & flip
+    rows = _reflected(torch.arange(height, device=random.device) + down, height).to(images.device)
+    columns = _reflected(torch.arange(width, device=random.device) + right, width)
+    columns = torch.where(mirrored, width - 1 - columns, columns).to(images.device)
+    images = images.gather(2, rows[:, None, :, None].expand(-1, channels, -1, width))
+    return images.gather(3, columns[:, None, None, :].expand(-1, channels, height, -1))
+
+
+def _reflected(places: Tensor, side: int) -> Tensor:
+    """Places on a line of `side` pixels, those beyond an end mirrored at its last pixel."""
+    places = places.abs()
+    return torch.where(places > side - 1, 2 * (side - 1) - places, places)
+
+
+def cut_out(images: Tensor, side: int, random: torch.Generator) -> Tensor:
+    """Hide one square in each image, at a random place, under the image's mean colour (DeVries & Taylor 2017).
+
+    Parameters
+    ----------
+    images
+        uint8 ``[N, C, H, W]``.
+    side
+        Of the square in pixels. Its centre lies in the image, so a part of it may lie outside.
+    random
+        Where the places are drawn from: a random generator of the images' device, or the CPU's.
+    """
+    count, _, height, width = images.shape
+    hidden = torch.ones(count, 1, 1, 1, dtype=torch.bool, device=images.device)
+    for axis, size in ((2, height), (3, width)):
+        first = torch.randint(size, (count, 1), generator=random, device=random.device) - side // 2
+        place = torch.arange(size, device=random.device)
+        inside = ((place >= first) & (place < first + side)).to(images.device)
+        hidden = hidden & inside.view(count, 1, *((size, 1) if axis == 2 else (1, size)))
+    mean = images.float().mean((2, 3), keepdim=True).round().to(torch.uint8)
+    return torch.where(hidden, mean, images)
 
 
 def _uniform(count: int, most: float, random: torch.Generator) -> Tensor:

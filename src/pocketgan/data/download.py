@@ -12,6 +12,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +20,12 @@ from filelock import FileLock
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import clear_errors, sync_folder
+from pocketgan.core.terminal import Display
 from pocketgan.data._checks import first_line
 
 SECONDS = 30.0  # without a byte, after which a mirror counts as dead
 BLOCK = 1 << 20
+SHOWN = 8 << 20  # bytes of a file whose download shows its progress
 HTML = (b"<!doctype", b"<html", b"<?xml")
 
 
@@ -68,14 +71,20 @@ def fetch(file: RemoteFile, mirrors: Sequence[str], folder: Path) -> Path:
                     return target
                 wrong.append(f"{mirror}{file.name}: {reason}")
     raise PocketganError(
-        f"{file.name} could not be downloaded ({'; '.join(wrong)}); try again later, or put it into {folder} yourself"
+        f"{file.name} could not be downloaded ({'; '.join(wrong)}); try again later, or fetch it by hand and give its "
+        "folder: pocketgan datasets --data-folder FOLDER"
     )
 
 
 def is_whole(file: RemoteFile, folder: Path) -> bool:
     """Whether `folder` holds this file, with its checksum."""
     path = folder / file.name
-    return path.is_file() and _checksum(path, file) == file.checksum
+    if not path.is_file():
+        return False
+    stat = path.stat()
+    if stat.st_size > file.most_bytes:
+        return False
+    return _known_checksum(path, file, stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns) == file.checksum
 
 
 def _try(address: str, file: RemoteFile, part: Path) -> str | None:
@@ -107,10 +116,12 @@ def _download(address: str, file: RemoteFile, part: Path, begun: int) -> str | N
             goes_on = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
             size = begun if goes_on else 0
             expected = answer.headers.get("Content-Length")
-            with part.open("ab" if goes_on else "wb") as stream:
+            display = Display(quiet=file.most_bytes < SHOWN)
+            with part.open("ab" if goes_on else "wb") as stream, display.bar(file.name, file.most_bytes) as bar:
                 came = 0
                 while block := answer.read(BLOCK):
                     came += len(block)
+                    bar.update(size + came, f"{(size + came) / 1e6:.0f} of {file.most_bytes / 1e6:.0f} MB")
                     if size + came > file.most_bytes:
                         stream.truncate(0)
                         return f"more came than the {file.most_bytes:,} bytes that it has at most"
@@ -129,6 +140,12 @@ def _download(address: str, file: RemoteFile, part: Path, begun: int) -> str | N
     except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
         return first_line(error)
     return None
+
+
+@lru_cache(maxsize=64)
+def _known_checksum(path: Path, file: RemoteFile, *state: int) -> str:
+    """A file's checksum, counted once in a process while the file stays as it is: the large ones take a second."""
+    return _checksum(path, file)
 
 
 def _checksum(path: Path, file: RemoteFile) -> str:

@@ -15,7 +15,7 @@ import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from pocketgan.data.image_set import ImageSet
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
+NUMBERS = {UNSIGNED_BYTE: "|u1", 0x0C: ">i4"}  # the types that are read, by their codes: bytes and 32-bit integers
 MOST_INFLATED = 1032  # bytes that one byte of deflated data can stand for (zlib's technical details)
 PREFIXES = {"train": "train", "test": "t10k"}  # of the files of a split, as MNIST's authors named them
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
@@ -38,44 +39,51 @@ def is_idx(head: bytes) -> bool:
     return head[:2] == GZIP_MAGIC or (len(head) == 4 and head[:3] == bytes([0, 0, UNSIGNED_BYTE]) and 1 <= head[3] <= 4)
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes: an array of the shape that its header gives.
+def read_idx(path: Path, code: int = UNSIGNED_BYTE) -> NDArray[Any]:
+    """Read an IDX file of numbers of one type (`NUMBERS`): an array of the shape that its header gives.
 
     Raises
     ------
     PocketganError
-        The file is missing, is no IDX file of unsigned bytes, is cut short, or holds more than its header says.
+        The file is missing, is no IDX file of such numbers, is cut short, or holds more than its header says.
     """
     path = Path(path)
     try:
         with path.open("rb") as raw:
-            zipped = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
-            stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
-            return _read_stream(path, stream, None if zipped else os.fstat(raw.fileno()).st_size)
+            return read_idx_stream(str(path), raw, os.fstat(raw.fileno()).st_size, code)
     except FileNotFoundError as error:
         raise PocketganError(f"{path} is missing") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise PocketganError(f"{path} is a damaged gzip file ({error}); fetch it again") from error
     except OSError as error:
         raise PocketganError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _read_stream(path: Path, stream: BinaryIO, size: int | None) -> NDArray[np.uint8]:
+def read_idx_stream(where: str, raw: IO[bytes], size: int, code: int = UNSIGNED_BYTE) -> NDArray[Any]:
+    """`read_idx` of a stream of `size` bytes that can go back to its beginning; `where` names it in error lines."""
+    zipped = raw.read(2) == GZIP_MAGIC
+    raw.seek(0)
+    try:
+        stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if zipped else raw
+        return _read_stream(where, stream, size, zipped, code)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise PocketganError(f"{where} is a damaged gzip file ({error}); fetch it again") from error
+
+
+def _read_stream(where: str, stream: IO[bytes], size: int, zipped: bool, code: int) -> NDArray[Any]:
     head = stream.read(4)
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] != UNSIGNED_BYTE or not 1 <= head[3] <= 4:
-        raise PocketganError(f"{path} is not an IDX file of unsigned bytes: it begins with {head.hex() or 'nothing'}")
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] != code or not 1 <= head[3] <= 4:
+        kind = "unsigned bytes" if code == UNSIGNED_BYTE else "32-bit integers"
+        raise PocketganError(f"{where} is not an IDX file of {kind}: it begins with {head.hex() or 'nothing'}")
     sizes = stream.read(4 * head[3])
     if len(sizes) < 4 * head[3]:
-        raise PocketganError(f"{path} ends inside its header; fetch it again")
+        raise PocketganError(f"{where} ends inside its header; fetch it again")
     shape = struct.unpack(f">{head[3]}I", sizes)
-    expected = math.prod(shape)
+    expected = math.prod(shape) * np.dtype(NUMBERS[code]).itemsize
     if max(shape, default=0) > MAX_BYTES or expected > MAX_BYTES:
-        raise PocketganError(f"{path} claims {expected:,} bytes, more than the {MAX_BYTES:,} that are read")
-    if size is None and expected > MOST_INFLATED * path.stat().st_size:
-        raise PocketganError(f"{path} claims {expected:,} bytes, more than gzip can hold in a file of its size")
-    if size is not None and size != 4 + len(sizes) + expected:
-        raise PocketganError(f"{path} has {size:,} bytes where its header asks for {4 + len(sizes) + expected:,}")
+        raise PocketganError(f"{where} claims {expected:,} bytes, more than the {MAX_BYTES:,} that are read")
+    if zipped and expected > MOST_INFLATED * size:
+        raise PocketganError(f"{where} claims {expected:,} bytes, more than gzip can hold in a file of its size")
+    if not zipped and size != 4 + len(sizes) + expected:
+        raise PocketganError(f"{where} has {size:,} bytes where its header asks for {4 + len(sizes) + expected:,}")
     content = bytearray()
     while block := stream.read(min(1 << 22, expected + 1 - len(content))):  # one byte too many shows an oversized file
         content += block
@@ -83,8 +91,8 @@ def _read_stream(path: Path, stream: BinaryIO, size: int | None) -> NDArray[np.u
             break
     if len(content) != expected:
         kind = "fewer" if len(content) < expected else "more"
-        raise PocketganError(f"{path} holds {kind} bytes than the {expected:,} of its header; fetch it again")
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+        raise PocketganError(f"{where} holds {kind} bytes than the {expected:,} of its header; fetch it again")
+    return np.frombuffer(content, dtype=NUMBERS[code]).reshape(shape)
 
 
 def idx_header(shape: tuple[int, ...]) -> bytes:

@@ -23,8 +23,14 @@ from pocketgan.data._checks import read_provenance, readable, refuse_split
 from pocketgan.data.arrays import load_npy, load_npz
 from pocketgan.data.datasets import DATASETS, Dataset
 from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
+<<<<<<< HEAD
 from pocketgan.data.image_set import PROVENANCE, ImageSet, images_in
 from pocketgan.data.pictures import CLASSES, METADATA, load_folder, read_pictures
+=======
+from pocketgan.data.image_set import ImageSet, images_in
+from pocketgan.data.parquet import downloaded_set, is_hub_address, load_parquet, parquet_files
+from pocketgan.data.pictures import METADATA, load_folder, read_pictures
+>>>>>>> 073b44d (Data sets by name: KMNIST, EMNIST, QMNIST, CIFAR, SVHN, Stacked-MNIST; files by hand, Parquet and the hub; recipes of residual judges)
 from pocketgan.data.splits import SPLITS, val_rows
 
 ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
@@ -40,7 +46,9 @@ def load_images(source: str | Path, split: str = "train") -> ImageSet:
     source
         The name of a data set of the table (`data.datasets`), which is downloaded once if it is not in the package; or
         a path: a folder of pictures (PNG, JPEG, GIF, BMP), flat, or with one folder for each class, or with a
-        ``metadata.csv``; an NPZ or NPY file; an IDX file, or a folder of MNIST's four as torchvision keeps it.
+        ``metadata.csv``; an NPZ or NPY file; an IDX file, or a folder of MNIST's four as torchvision keeps it; a folder
+        of Parquet files; or ``hf:OWNER/NAME``, a set on the Hugging Face hub, which needs the extras ``hub`` and
+        ``parquet``.
     split
         ``train``; ``test`` of data sets, of Keras' NPZ and of IDX folders; ``val``, a sixth of the training images that
         is chosen by a published seed, classes in proportion, and ``fit``, the other five. What has no test images is
@@ -62,6 +70,8 @@ def load_images(source: str | Path, split: str = "train") -> ImageSet:
         raise UsageError(f"split '{split}' is unknown{nearest(split, SPLITS)}")
     if isinstance(source, str) and source in DATASETS:
         return _of_dataset(DATASETS[source], split)
+    if is_hub_address(source):
+        return replace(_of_path(downloaded_set(str(source)), split), name=f"{source}, {split}")
     return _of_path(user_path(source), split)
 
 
@@ -71,12 +81,15 @@ def learning_images(source: str | Path, split: str) -> ImageSet:
     Raises
     ------
     UsageError
-        Some of it is among the test images of the source itself, or of a data set of the table that is here.
+        Some of it is among the test images of the source itself, or of a data set of the table that is here. A set of
+        the table is taken as its publisher divided it.
     """
     images = load_images(source, split)
+    if source in DATASETS:
+        return images
     here = [row for row in DATASETS.values() if row.shape == images.shape and row.is_here()]
     sealed = [load_images(row.name, "test") for row in here]
-    if source not in DATASETS and images.split in ("train", "fit"):
+    if images.split in ("train", "fit"):
         own = own_test_images(source)
         sealed += [own] if own is not None else []
     for test in sealed:
@@ -177,6 +190,9 @@ def _read_from(path: Path, images: ImageSet) -> set[Path]:
     folder = idx_folder(path)
     if folder is not None:
         return {path, folder, path / PROVENANCE, *folder.iterdir()}
+    parquet = parquet_files(path)
+    if parquet:
+        return {path, path / PROVENANCE, *parquet, *(file.parent for file in parquet)}
     pictures = {path / file for file in images.files}
     return {
         path,
@@ -198,7 +214,9 @@ def _read(path: Path, split: str) -> ImageSet:
             images = _read_file(path, split)
         else:
             names = ", ".join(DATASETS)
-            raise UsageError(f"{path} is missing; give {names}, a folder of pictures, or an NPZ, NPY or IDX file")
+            raise UsageError(
+                f"{path} is missing; give {names}, hf:OWNER/NAME, a folder of pictures, or an NPZ, NPY or IDX file"
+            )
         name = str(path) if split == "train" else f"{path}, {split}"
         return replace(images, name=name, provenance=read_provenance(path) | images.provenance)
 
@@ -207,6 +225,8 @@ def _read_directory(path: Path, split: str) -> ImageSet:
     folder = idx_folder(path)
     if folder is not None:
         return load_idx_folder(folder, split)
+    if parquet_files(path):
+        return load_parquet(path, split)
     refuse_split(path, split)
     return load_folder(path)
 

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -53,13 +54,19 @@ def read_pictures(paths: Sequence[Path]) -> Tensor:
     PocketganError
         A file is missing or no picture, has a side outside 8 to 64, or two differ in size.
     """
+    return stack_pictures((str(path), read_picture(path)) for path in paths)
+
+
+def stack_pictures(pictures: Iterable[tuple[str, NDArray[np.uint8]]]) -> Tensor:
+    """Decoded pictures, each with where it comes from, as `read_pictures` gives them."""
     arrays: list[NDArray[np.uint8]] = []
-    for path in paths:
-        array = read_picture(path)
+    first = ""
+    for where, array in pictures:
+        first = first or where
         if arrays and array.shape[:2] != arrays[0].shape[:2]:
             (height, width), (other_height, other_width) = arrays[0].shape[:2], array.shape[:2]
             raise PocketganError(
-                f"{paths[0]} is {height}x{width} pixels and {path} is {other_height}x{other_width}; resize to one size"
+                f"{first} is {height}x{width} pixels and {where} is {other_height}x{other_width}; resize to one size"
             )
         arrays.append(array)
     if all(array.ndim == 2 for array in arrays):
@@ -81,11 +88,16 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """
     if not path.is_file():
         raise PocketganError(f"{path} is missing or not a file")
+    return decode_picture(path, path)
+
+
+def decode_picture(path: Path | str, content: Path | IO[bytes]) -> NDArray[np.uint8]:
+    """`read_picture` from a file or from a stream; `path` names it in error lines."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks about EXIF or palettes concern nobody here
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as picture:
+            with Image.open(content, formats=FORMATS) as picture:
                 check_sides(path, picture.height, picture.width)
                 return _decoded(picture)
     except PocketganError:

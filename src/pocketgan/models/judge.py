@@ -37,7 +37,7 @@ class Reading(NamedTuple):
 
 
 class Judge:
-    """A classifier of the architecture ``judge``, bound to the images it learned from.
+    """A classifier of an architecture that judges, bound to the images it learned from.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Judge:
     def __init__(self, classifier: Classifier) -> None:
         if not isinstance(classifier.network, JudgeNetwork):
             raise UsageError(
-                f"a judge has the architecture 'judge', not '{classifier.recipe.architecture}'; "
+                f"a judge has the architecture 'judge' or 'judge-deep', not '{classifier.recipe.architecture}'; "
                 "make one with `pocketgan judge train`"
             )
         self.classifier = classifier
@@ -67,7 +67,7 @@ class Judge:
         Raises
         ------
         UsageError
-            There is no classifier at this path, or it is none of the architecture ``judge``.
+            There is no classifier at this path, or it is of no architecture that judges.
         """
         return cls(Classifier.load(path, device))
 

@@ -27,12 +27,14 @@ MFLOP = {  # for each real image of 28x28 pixels that is shown, all passes of bo
     "mlp-deep":      15.8,
     "dcgan-rotate":  67.5,
 }
-CLASSIFIER_PARAMETERS = {  # counted anew too
+CLASSIFIER_PARAMETERS = {  # by architecture; counted anew too
     "cnn":           45_458,
     "mlp":          535_818,
     "cnn-dense":    225_034,
     "linear-224": 1_505_290,
+    "cnn-normed":   288_170,
     "judge":        223_402,
+    "judge-deep":   355_178,
     "tstr":         421_642,
 }
 # fmt: on
@@ -73,6 +75,6 @@ def recipe_rows(name: str | None = None) -> list[RecipeRow]:
         counts = dict(zip(("generator", "discriminator"), PARAMETERS[pair.recipe.name], strict=True))
         rows.append(RecipeRow(pair.recipe, pair.about, counts, MFLOP[pair.recipe.name]))
     for classifier in CLASSIFIER_PRESETS.values():
-        counts = {"classifier": CLASSIFIER_PARAMETERS[classifier.recipe.name]}
+        counts = {"classifier": CLASSIFIER_PARAMETERS[classifier.recipe.architecture]}
         rows.append(RecipeRow(classifier.recipe, classifier.about, counts))
     return [row for row in rows if name in (None, row.name)]

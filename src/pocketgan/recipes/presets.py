@@ -91,6 +91,18 @@ _CLASSIFIERS: list[tuple[ClassifierRecipe, str]] = [
         rotate=10, scale=0.1, shift=1.5),
      "The network that scores, and does nothing else: four convolutions with BatchNorm, 128 features, learned from `fit` "
      "so that neither `val` nor the test images are known to it."),
+    (ClassifierRecipe(name="judge-deep", architecture="judge-deep", split="fit", epochs=15, lr=5e-3, weight_decay=0.05, one_cycle=True,
+        translate=2, label_smoothing=0.1, average=0.998, precision="auto"),
+     "A judge for colour: a residual network with 128 features, learned from `fit` with shifted images."),
+    (ClassifierRecipe(name="judge-objects", architecture="judge-deep", split="fit", epochs=15, lr=5e-3, weight_decay=0.05, one_cycle=True,
+        flip=True, translate=2, label_smoothing=0.1, average=0.998, precision="auto"),
+     "The same for what stays what it is in a mirror, as animals and cars do and digits do not."),
+    (ClassifierRecipe(name="judge-clothes", architecture="judge-deep", split="fit", epochs=24, lr=5e-3, weight_decay=0.05, one_cycle=True,
+        flip=True, translate=2, cutout=8, label_smoothing=0.1, average=0.998, precision="auto"),
+     "The same for Fashion-MNIST, longer and with a part of each image hidden."),
+    (ClassifierRecipe(name="cnn-normed", architecture="cnn-normed", epochs=12, lr=5e-3, weight_decay=0.05, one_cycle=True,
+        flip=True, translate=2, label_smoothing=0.1, precision="auto"),
+     "A guide for objects, which labels, selects and steers: six plain convolutions with BatchNorm. It never judges."),
     (ClassifierRecipe(name="tstr", architecture="tstr", epochs=5, lr=2e-3, weight_decay=0.01, one_cycle=True, drop_last=True),
      "The learner of tstr (train on synthetic, test on real): two 3x3 convolutions, 128 units, dropout 0.3, AdamW, one cycle."),
 ]

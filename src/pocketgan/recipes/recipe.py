@@ -234,6 +234,29 @@ class ClassifierRecipe(Config):
     shift: float = Field(
         default=0.0, ge=0, le=16, description="shift images at random by up to so many pixels each way"
     )
+    flip: bool = Field(default=False, description="mirror half of the images, left to right")
+    translate: int = Field(
+        default=0,
+        ge=0,
+        le=7,
+        description="shift images at random by up to so many whole pixels each way, what comes in mirrored",
+    )
+    cutout: int = Field(
+        default=0,
+        ge=0,
+        le=32,
+        description="hide a square of this side at a random place (DeVries & Taylor 2017); 0: none",
+    )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of each label that is spread over all classes (Szegedy et al. 2016)"
+    )
+    average: float = Field(
+        default=0.0, ge=0, lt=1, description="what the weights' moving average keeps in a step; 0: the last weights"
+    )
+    precision: Literal["fp32", "auto"] = Field(
+        default="fp32",
+        description="of the products in training; auto is bf16 where the processor multiplies it natively",
+    )
 
 
 RecipeT = TypeVar("RecipeT", Recipe, ClassifierRecipe)

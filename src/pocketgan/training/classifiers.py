@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -13,20 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pocketgan.core.devices import sent
+from pocketgan.core.devices import multiplies_bf16, sent
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import refuse_existing, refuse_unwritable
 from pocketgan.core.pixels import images_for
 from pocketgan.core.rng import rng, seeded
 from pocketgan.core.terminal import Display
-from pocketgan.data.augment import jitter
+from pocketgan.data.augment import cut_out, jitter, shifted
+from pocketgan.data.datasets import DATASETS
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import learning_images, load_images, own_test_images
 from pocketgan.data.splits import choose_rows
 from pocketgan.data.stream import BatchStream
 from pocketgan.metrics.labels import error_rate
 from pocketgan.models.classifier import Classifier
-from pocketgan.models.judge import Judge
+from pocketgan.models.judge import JUDGE, Judge
 from pocketgan.models.saved import data_facts, made_with
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import channels_last, has, parameter_count
@@ -66,6 +68,8 @@ def train_classifier_steps(
         cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.epochs * steps)
     stream = BatchStream(len(data), recipe.batch_size, recipe.seed)
     drops = has(network, nn.Dropout)
+    bf16 = recipe.precision == "auto" and multiplies_bf16(device)
+    average = copy.deepcopy(network.state_dict()) if recipe.average else {}
     network.train()
     nimg = 0
     for epoch in range(1, recipe.epochs + 1):
@@ -75,28 +79,45 @@ def train_classifier_steps(
         for step in range(1, steps + 1):
             rows = sent(stream.rows(nimg), device)
             labels = classes[rows]
-            with seeded(recipe.seed, "dropout", nimg) if drops else nullcontext():
-                logits = network(images_for(_learned_from(images[rows], recipe, nimg), device))
-            loss = F.cross_entropy(logits, labels)
+            changed = images_for(_learned_from(images[rows], recipe, nimg), device)
+            with (
+                seeded(recipe.seed, "dropout", nimg) if drops else nullcontext(),
+                torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext(),
+            ):
+                logits = network(changed)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             if cycle is not None:
                 cycle.step()
             nimg += len(rows)
+            _follow(average, network, min(recipe.average, nimg / (nimg + 10 * recipe.batch_size)))
             hits = (logits.detach().argmax(1) == labels).float().mean()
             sums += torch.stack([loss.detach(), hits]).cpu().double()
             if step % TICK_STEPS == 0 or step == steps:
                 mean_loss, accuracy = (sums / step).tolist()
+                if step == steps and epoch == recipe.epochs and average:
+                    network.load_state_dict(average)
                 yield Progress(nimg, epoch, step == steps, mean_loss, accuracy)
+
+
+@torch.no_grad()
+def _follow(average: dict[str, Tensor], network: nn.Module, kept: float) -> None:
+    """Move the average of a network's weights and BatchNorm figures one step: `kept` of it stays."""
+    if average:
+        for name, value in network.state_dict().items():
+            average[name].lerp_(value, 1 - kept) if value.is_floating_point() else average[name].copy_(value)
 
 
 def _learned_from(images: Tensor, recipe: ClassifierRecipe, nimg: int) -> Tensor:
     """A batch as the recipe wants it learned from, changed at random or as it is."""
-    if not (recipe.rotate or recipe.scale or recipe.shift):
-        return images
     random = rng(recipe.seed, "jitter", nimg, device=images.device)
-    return jitter(images, recipe.rotate, recipe.scale, recipe.shift, random)
+    if recipe.rotate or recipe.scale or recipe.shift:
+        images = jitter(images, recipe.rotate, recipe.scale, recipe.shift, random)
+    if recipe.flip or recipe.translate:
+        images = shifted(images, recipe.flip, recipe.translate, random)
+    return cut_out(images, recipe.cutout, random) if recipe.cutout else images
 
 
 def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]:
@@ -158,6 +179,13 @@ def train_classifier(recipe: ClassifierRecipe, *, out: Path, device: torch.devic
     display.line(f"test: {rate}")
     classifier.save(out)
     return classifier
+
+
+def judge_preset(source: str | Path | None) -> str:
+    """The preset that makes a judge of these images: that of the data set, else by colour; MNIST's without any."""
+    if source is None or str(source) in DATASETS:
+        return DATASETS[str(source or "mnist")].judge_recipe
+    return "judge-deep" if load_images(source).shape[0] == 3 else JUDGE
 
 
 def train_judge(recipe: ClassifierRecipe, *, out: Path, device: torch.device, display: Display) -> Judge:

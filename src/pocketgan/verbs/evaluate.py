@@ -152,10 +152,10 @@ def _origin(subject: Model | ImageSet, split: str, trained_on: str | None) -> _O
 def _dataset_of(images: ImageSet) -> str:
     """The data set of the table that given images imitate: of their classes, or else the first of their shape."""
     like = dataset_like(images.shape, images.class_names)
-    named = like or next((row for row in DATASETS.values() if row.shape == images.shape), None)
+    named = like or next((row for row in DATASETS.values() if row.shape == images.shape and row.is_here()), None)
     if named is None:
         raise UsageError(
-            f"{images.name} has images {list(images.shape)}, as no data set known by name; "
+            f"{images.name} has images {list(images.shape)}, as no data set that is here; "
             "give --trained-on the images it was made from"
         )
     return named.name
