@@ -544,32 +544,35 @@ def datasets_rows() -> list[dict[str, Any]]:
     ]
 
 
+PAGE = """\
+# Data sets by name
+
+`pocketgan datasets --markdown docs/datasets.md` writes this page from the table in
+`src/pocketgan/data/datasets.py`; `pocketgan datasets` tells which of them are here. `--data NAME` downloads a set
+once, into the user's cache, and installs nothing whose checksum is not the one below.
+
+Those who have the files already give their folder: `pocketgan datasets --data-folder FOLDER`, or `--data NAME
+--data-folder FOLDER` with `run`, `train`, `classify train` and `judge train`. Folders within it are searched too.
+Files are taken by their names and checksums; of sets with a pinned digest an NPZ with Keras' names (`x_train`,
+`y_train`, `x_test`, `y_test`) and the same images does as well.
+
+`val` is a sixth of every set's training images, classes in proportion, chosen by a published seed; `fit` is the
+rest. `test` is the publisher's.
+
+`--data hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION` reads a set of the Hugging Face hub from its Parquet files
+(extras `hub` and `parquet`), and a folder of such files is read by its path. Its pictures have sides of 8 to 64
+pixels.
+
+| `--data` | train | test | shape | classes | MB | licence | judge, guide |
+|---|---:|---:|---|---:|---:|---|---|"""  # how docs/datasets.md begins
+
+
 def datasets_page() -> str:
     """The table as a page in Markdown: docs/datasets.md is this."""
-    lines = [
-        "# Data sets by name",
-        "",
-        "`pocketgan datasets --markdown docs/datasets.md` writes this page from the table in",
-        "`src/pocketgan/data/datasets.py`; `pocketgan datasets` tells which of them are here. `--data NAME` downloads a set",
-        "once, into the user's cache, and installs nothing whose checksum is not the one below.",
-        "",
-        "Those who have the files already give their folder: `pocketgan datasets --data-folder FOLDER`, or `--data NAME",
-        "--data-folder FOLDER` with `run`, `train`, `classify train` and `judge train`. Folders within it are searched too.",
-        "Files are taken by their names and checksums; of sets with a pinned digest an NPZ with Keras' names (`x_train`,",
-        "`y_train`, `x_test`, `y_test`) and the same images does as well.",
-        "",
-        "`val` is a sixth of every set's training images, classes in proportion, chosen by a published seed; `fit` is the",
-        "rest. `test` is the publisher's.",
-        "",
-        "`--data hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION` reads a set of the Hugging Face hub from its Parquet files (extras",
-        "`hub` and `parquet`), and a folder of such files is read by its path. Its pictures have sides of 8 to 64 pixels.",
-        "",
-        "| `--data` | train | test | shape | classes | MB | licence | judge, guide |",
-        "|---|---:|---:|---|---:|---:|---|---|",
-    ]
+    lines = [PAGE]
     for row in DATASETS.values():
         megabytes = "in the package" if row.embedded else f"{row.size / 1e6:.0f}"
-        shape = "×".join(map(str, row.shape))
+        shape = " x ".join(map(str, row.shape))
         classifiers = ", ".join(name for name in (row.judge, row.guide) if name) or "made by one command"
         counts = f"{row.counts[0]:,} | {row.counts[1]:,} | {shape} | {len(row.class_names):,}"
         lines.append(f"| `{row.name}` | {counts} | {megabytes} | {row.licence} | {classifiers} |")

@@ -153,7 +153,9 @@ class CIFARPython:
         How many.
     """
 
-    def __init__(self, archive: str | None, inside: str, batches: Mapping[str, tuple[str, ...]], key: str, classes: int):
+    def __init__(
+        self, archive: str | None, inside: str, batches: Mapping[str, tuple[str, ...]], key: str, classes: int
+    ):
         self.archive, self.inside, self.batches, self.key, self.classes = archive, inside, batches, key, classes
 
     def __call__(self, folder: Path, split: str) -> ImageSet:

@@ -23,14 +23,9 @@ from pocketgan.data._checks import read_provenance, readable, refuse_split
 from pocketgan.data.arrays import load_npy, load_npz
 from pocketgan.data.datasets import DATASETS, Dataset
 from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
-<<<<<<< HEAD
 from pocketgan.data.image_set import PROVENANCE, ImageSet, images_in
-from pocketgan.data.pictures import CLASSES, METADATA, load_folder, read_pictures
-=======
-from pocketgan.data.image_set import ImageSet, images_in
 from pocketgan.data.parquet import downloaded_set, is_hub_address, load_parquet, parquet_files
-from pocketgan.data.pictures import METADATA, load_folder, read_pictures
->>>>>>> 073b44d (Data sets by name: KMNIST, EMNIST, QMNIST, CIFAR, SVHN, Stacked-MNIST; files by hand, Parquet and the hub; recipes of residual judges)
+from pocketgan.data.pictures import CLASSES, METADATA, load_folder, read_pictures
 from pocketgan.data.splits import SPLITS, val_rows
 
 ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
