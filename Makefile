@@ -41,7 +41,7 @@ test-extras: $(EXTRAS_READY)
 	$(BIN)/python -m pytest -m extras
 
 $(EXTRAS_READY): $(READY)
-	$(PIP) --editable '.[dev,tensorboard,keras,onnx,hub,parquet,tfrecord,loaders]'
+	$(PIP) --editable '.[dev,tensorboard,keras,mat,onnx,hub,parquet,tfrecord,loaders]'
 	@touch $@
 
 soak: setup
