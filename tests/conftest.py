@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from pocketgan.api import train
 from pocketgan.cli import main
 from pocketgan.core.cache import VARIABLE
 from pocketgan.core.pixels import to_bytes
@@ -24,7 +25,6 @@ from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.runs.facts import PairFacts
 from pocketgan.steer.fits import METHODS
-from pocketgan.verbs.train import train
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
 settings.load_profile("untimed")
@@ -165,6 +165,14 @@ def steered_folder(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def steered(steered_folder: Path) -> Model:
     return Model.load(steered_folder)
+
+
+@pytest.fixture(scope="module")
+def few_fakes() -> Iterator[None]:
+    """200 fakes for S1, where the program makes 10,000."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pocketgan.scorecard.scores.MANY_FAKES", 200)
+        yield
 
 
 @pytest.fixture

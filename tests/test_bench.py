@@ -161,7 +161,7 @@ def test_curves_look_at_both_loops_at_the_same_images(small_mnist: Path, monkeyp
 
 def test_a_speedrun_trains_and_scores_each_seed_once(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pocketgan.scorecard.tstr.SEEDS", (0,))
-    monkeypatch.setattr("pocketgan.verbs.evaluate.TSTR_COUNT", 200)
+    monkeypatch.setattr("pocketgan.scorecard.evaluate.COUNT", 200)
     out = small_mnist / "speed"
     entries = speedrun("pocket", [3, 4], out, split="val", display=Display(quiet=True), nimg=256)
     assert [Model.load(out / f"seed-{seed}").recipe.data.split for seed in (3, 4)] == ["fit", "fit"]

@@ -607,10 +607,10 @@ def test_without_tensorboard_its_option_gets_one_line(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("few_fakes")
 def test_a_run_tells_its_result_in_a_few_rows_or_as_json(
     pocketgan: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, colours: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(importlib.import_module("pocketgan.verbs.score"), "MANY_FAKES", 200)
     monkeypatch.chdir(tmp_path)
     words = ["run", "mlp", "--data", colours, "--nimg", 500, "--seed", 3, "--classifier", "mlp"]
     for_people = pocketgan(*words)

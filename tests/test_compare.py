@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ended
+from pocketgan.api import compare
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.data.image_set import ImageSet
 from pocketgan.metrics.labels import wilson_interval
 from pocketgan.report.comparison import write_comparison_page
 from pocketgan.report.scorecard import GROUPS
 from pocketgan.scorecard.card import CARD, FaultFacts, Interval, Score, Scorecard, SetFacts
-from pocketgan.scorecard.comparison import Comparison, Entry, best_group, compare_cards
+from pocketgan.scorecard.comparison import Comparison, Entry, best_group, compare_cards, compare_subjects
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated
 from pocketgan.scorecard.listing import MAIN, leaderboard, print_comparison
-from pocketgan.verbs import compare as compare_verb
-from pocketgan.verbs.compare import compare
 
 FLOOR = Interval(value=0.5, low=0.49, high=0.51)
 
@@ -184,29 +183,33 @@ def test_runs_and_folders_are_taken_as_they_were_scored(tmp_path: Path) -> None:
         compare(run, folder, out=tmp_path / "out")
 
 
-def test_what_has_no_scorecard_is_scored_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Any) -> None:
-    asked = []
+def test_what_has_no_scorecard_is_scored(tmp_path: Path, digits: ImageSet) -> None:
+    asked: list[object] = []
 
-    def evaluate(subject: Any, **options: Any) -> Scorecard:
-        asked.append((subject, options))
-        return make_card("new", count=options["count"])
+    def scored(subject: object) -> Scorecard:
+        asked.append(subject)
+        return make_card("new", count=500)
 
-    monkeypatch.setattr(compare_verb, "evaluate", evaluate)
     folder = store(tmp_path / "folder", make_card("b", count=500))
-    comparison = compare(folder, digits, count=500, seed=3, split="test", quiet=True)
-    ((subject, options),) = asked
-    assert subject is digits
-    assert (options["count"], options["seed"], options["split"]) == (500, 3, "test")
+    comparison = compare_subjects([folder, digits], scored)
+    assert asked == [digits]
     assert [one.name for one in comparison.subjects] == ["b", "new"]
 
 
-def test_scorecards_that_do_not_compare_are_refused_before_anything_is_scored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Any
-) -> None:
-    monkeypatch.setattr(compare_verb, "evaluate", lambda *given, **options: pytest.fail("scored"))
+def test_what_is_scored_now_is_scored_as_asked(tmp_path: Path, digits: ImageSet) -> None:
+    folder = store(tmp_path / "folder", make_card("b"))
+    with pytest.raises(UsageError, match=r"40 images would be scored, and at least \d+ are needed"):
+        compare(folder, digits, count=40, quiet=True)
+    with pytest.raises(UsageError, match="--split train must be"):
+        compare(folder, digits, split="train", quiet=True)
+    with pytest.raises(UsageError, match="nowhere"):
+        compare(folder, digits, judge=tmp_path / "nowhere", quiet=True)
+
+
+def test_scorecards_that_do_not_compare_are_refused_before_anything_is_scored(tmp_path: Path, digits: ImageSet) -> None:
     folders = [store(tmp_path / str(count), make_card(count=count)) for count in (500, 2000)]
     with pytest.raises(UsageError, match="--count"):
-        compare(digits, *folders)
+        compare_subjects([digits, *folders], lambda subject: pytest.fail("scored"))
 
 
 @pytest.mark.parametrize("content", ["{", '{"format_version": 99}', '{"format_version": 1, "subject": 3}'])

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from pocketgan.api import train
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import alone_in, write_bytes
 from pocketgan.core.process import Terminated, held_back
 from pocketgan.training import checkpoint, listeners
 from pocketgan.training.checkpoint import FORMAT_VERSION, checkpoints, load_newest, save_checkpoint
-from pocketgan.verbs.train import train
 from soak import disk, flips, kills, runs
 from soak.children import POSIX, Child
 

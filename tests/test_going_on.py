@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from conftest import ended
+from pocketgan.api import run, train
 from pocketgan.core.errors import UsageError
 from pocketgan.data.fakes import read_fakes
 from pocketgan.data.image_set import ImageSet
@@ -24,8 +25,6 @@ from pocketgan.training.checkpoint import checkpoints
 from pocketgan.training.health import lengths
 from pocketgan.training.listeners import HealthWatch, Listener, Training
 from pocketgan.training.loop import Milestone
-from pocketgan.verbs.run import run
-from pocketgan.verbs.train import train
 
 COUNT = 250  # images, of which an epoch of batches of 100 is no whole number
 LOGGED = {"start", "epoch", "finish"}
@@ -201,16 +200,16 @@ def test_what_a_guide_ended_is_complete(
     assert {name for name, content in tree(Path("run")).items() if before.get(name) != content} == set()
 
 
+@pytest.mark.usefixtures("few_fakes")
 def test_run_makes_again_what_a_longer_training_outdates(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pocketgan.verbs.score.MANY_FAKES", 200)
-    monkeypatch.setattr("pocketgan.verbs.run._card", lambda *_: None)
+    monkeypatch.setattr("pocketgan.api._run_card", lambda *_: None)
     options: dict[str, Any] = {"source": str(source), "classifier": "mlp"}
     out = tmp_path / "run"
     run("pocket", out=out, nimg=256, quiet=True, **options)
     before = tree(out)
-    summary = run("pocket", out=out, nimg=512, **options)
+    summary = run("pocket", out=out, nimg=512, **options).summary
     assert summary["nimg"] == 512
     assert "a longer training outdates it: fakes, grid.png, scores.json, summary.json, report.html" in (
         capsys.readouterr().err
@@ -344,13 +343,13 @@ def test_the_same_images_under_another_path_are_the_same_run(source: Path, tmp_p
         train("mlp", out=out, source=str(moved), nimg=500, quiet=True)
 
 
+@pytest.mark.usefixtures("few_fakes")
 def test_run_finds_images_that_were_moved(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pocketgan.verbs.score.MANY_FAKES", 200)
-    monkeypatch.setattr("pocketgan.verbs.run._card", lambda *_: None)
+    monkeypatch.setattr("pocketgan.api._run_card", lambda *_: None)
     out = tmp_path / "run"
     run("pocket", out=out, source=str(source), nimg=256, classifier="mlp", quiet=True)
     moved = source.rename(tmp_path / "moved.npz")
-    summary = run("pocket", out=out, source=str(moved), nimg=256, classifier="mlp", redo=["score"], quiet=True)
+    summary = run("pocket", out=out, source=str(moved), nimg=256, classifier="mlp", redo=["score"], quiet=True).summary
     assert summary["s0_error"] >= 0
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from pocketgan.api import train
 from pocketgan.core.errors import UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.architectures import ARCHITECTURES, build_pair
@@ -21,7 +22,6 @@ from pocketgan.runs.folder import RunFolder
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.loop import Batch, alternating_step, train_steps
 from pocketgan.training.state import check_objective, new_state
-from pocketgan.verbs.train import train
 
 CPU = torch.device("cpu")
 SHAPE = (1, 28, 28)

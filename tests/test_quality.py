@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from pocketgan.api import train
 from pocketgan.models.classifier import Classifier
-from pocketgan.verbs.train import train
 
 
 def test_half_a_minute_of_pocket_makes_digits_that_the_guide_reads(tmp_path: Path) -> None:

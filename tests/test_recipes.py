@@ -47,7 +47,7 @@ def test_a_written_classifier_recipe_reads_back_the_same(name: str, tmp_path: Pa
 )
 def test_the_command_of_a_recipe_gives_the_recipe(options: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[Recipe] = []
-    monkeypatch.setattr("pocketgan.verbs.train.train", lambda recipe, **_: trained.append(recipe))
+    monkeypatch.setattr("pocketgan.training.opening.train_in", lambda run, recipe, **_: trained.append(recipe))
     recipe = gan_recipe("mlp-bn", options)
     program, *words = shlex.split(rebuild_command(recipe))
     assert (program, ended(*words, "--out", "run")) == ("pocketgan", 0)

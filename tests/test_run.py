@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib
 import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pocketgan.api import run
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
@@ -26,22 +25,14 @@ from pocketgan.data.load import load_images
 from pocketgan.models.classifier import Classifier
 from pocketgan.recipes import gan_recipe
 from pocketgan.runs.folder import RunFolder
-from pocketgan.verbs.run import OUTDATES, run
+from pocketgan.training.run_steps import OUTDATES, _learner
 
-RUN = importlib.import_module("pocketgan.verbs.run")  # the module, not the function of the same name
+pytestmark = pytest.mark.usefixtures("few_fakes")
 COLOURS = ("blue", "green", "red")
 PROMISED = (
     *("s0_error", "s1_error", "s1_error_10k", "s1_label_source"),
     *("label_counts", "train_seconds", "images_per_second"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_fakes() -> Iterator[None]:
-    """300 fakes where the program makes 10,000."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pocketgan.verbs.score.MANY_FAKES", 300)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +57,7 @@ DECODED: Counter[Path] = Counter()  # how often `finished` opened each picture
 
 
 @pytest.fixture(scope="module")
-def finished(request_of: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(few_fakes: None, request_of: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run on own labelled pictures, unconditional. Tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("runs") / "colours"
     original = Image.open
@@ -153,9 +144,15 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(
         raise KeyboardInterrupt
 
     out = tmp_path / "run"
-    for step in ("_generate", "_classify", "score_run", "write_report"):
+    steps = (
+        "training.run_steps.generate",
+        "training.run_steps.classify",
+        "scorecard.scores.score_run",
+        "api.write_report",
+    )
+    for step in steps:
         with monkeypatch.context() as patch:
-            patch.setattr(RUN, step, stopped)
+            patch.setattr(f"pocketgan.{step}", stopped)
             with pytest.raises(KeyboardInterrupt):
                 run(**request_of, out=out)
     run(**request_of, out=out)
@@ -173,7 +170,7 @@ def test_a_persons_corrections_are_kept_and_counted(copy: Path, request_of: dict
     place.mkdir(exist_ok=True)
     moved.rename(place / moved.name)
     before = tree(copy / "fakes")
-    summary = run(**request_of, out=copy)
+    summary = run(**request_of, out=copy).summary
     assert tree(copy / "fakes") == before
     assert summary["s1_label_source"] == "guide (98), person (2)"
     corrected = read_fakes(copy / "fakes").images
@@ -187,7 +184,7 @@ def test_where_a_person_gave_all_labels_the_source_is_the_person(copy: Path, req
     labels = read_fakes(copy / "fakes").images.labels
     assert labels is not None
     edit_labels(copy, {row: (label + 1) % 3 for row, label in enumerate(labels.tolist())})
-    assert run(**request_of, out=copy)["s1_label_source"] == "person"
+    assert run(**request_of, out=copy).summary["s1_label_source"] == "person"
 
 
 def test_a_label_that_is_no_class_is_refused(copy: Path, request_of: dict[str, Any]) -> None:
@@ -270,12 +267,12 @@ def test_the_network_that_labels_the_fakes_is_refused_as_c(
         with pytest.raises(UsageError, match="the network that labels the fakes"):
             run(**wanted, classifier=guide)
         assert not (tmp_path / "out").exists(), "nothing is trained before it is refused"
-    summary = run(**{**wanted, "recipe": "pocket", "nimg": 256}, classifier="guide")
+    summary = run(**{**wanted, "recipe": "pocket", "nimg": 256}, classifier="guide").summary
     assert (summary["s1_label_source"], summary["classifier"]) == ("asked", "cnn-dense")
 
 
 def test_c_is_not_trained_as_the_guide_was() -> None:
-    recipe = RUN._learner("cnn-dense", gan_recipe("mlp"), load_images("mnist", "test"))
+    recipe = _learner("cnn-dense", gan_recipe("mlp"), load_images("mnist", "test"))
     assert recipe.architecture == "cnn-dense"
     assert recipe != Classifier.load("guide").recipe
 
@@ -295,12 +292,12 @@ def test_scores_that_will_lack_something_are_refused_before_the_training(
 
 
 def test_with_the_training_skipped_the_recipe_is_that_of_the_run(copy: Path) -> None:
-    summary = run("pocket", out=copy, skip=["train"], quiet=True)
+    summary = run("pocket", out=copy, skip=["train"], quiet=True).summary
     assert (summary["recipe"], summary["class_names"]) == ("mlp", list(COLOURS))
 
 
 def test_a_conditional_run_on_own_pictures_has_the_asked_labels(colours: Path, tmp_path: Path) -> None:
-    summary = run("pocket", source=str(colours), nimg=512, classifier="mlp", out=tmp_path / "run", quiet=True)
+    summary = run("pocket", source=str(colours), nimg=512, classifier="mlp", out=tmp_path / "run", quiet=True).summary
     assert summary["s1_label_source"] == summary["s1_10k_label_source"] == "asked"
     fakes = read_fakes(tmp_path / "run" / "fakes")
     assert fakes.images.labels is not None
@@ -311,7 +308,7 @@ def test_a_conditional_run_on_own_pictures_has_the_asked_labels(colours: Path, t
 def test_images_without_labels_run_through_without_scores(
     colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    summary = run("mlp", source=str(colours / "red"), nimg=500, out=tmp_path / "run")
+    summary = run("mlp", source=str(colours / "red"), nimg=500, out=tmp_path / "run").summary
     assert "has no labels: no classifier, no S0 and no S1" in capsys.readouterr().err
     assert summary["train_seconds"] > 0
     assert not any(name.startswith(("s0", "s1")) for name in summary)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pocketgan.api import train_judge
+from pocketgan.api import evaluate, train, train_judge
 from pocketgan.core.cache import VARIABLE, cache_folder, cached
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.image_set import ImageSet
@@ -24,8 +24,6 @@ from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturate
 from pocketgan.scorecard.measure import class_spreads, class_variations
 from pocketgan.scorecard.tstr import tstr
 from pocketgan.scorecard.verdict import Evidence, find_faults, verdict
-from pocketgan.verbs.evaluate import evaluate
-from pocketgan.verbs.train import train
 
 PICTURES = ("closest.png", "best.png", "worst.png", "unreal.png", "map.json")
 

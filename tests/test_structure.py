@@ -22,7 +22,6 @@ LAYERS = [
     {"training"},
     {"scorecard"},
     {"writers", "report", "importing", "export"},
-    {"verbs"},
     {"api"},
     {"__init__", "bench"},
     {"cli"},

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
+from pocketgan.api import train
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import alone_in, refuse_existing
 from pocketgan.core.schedules import ema_beta, rate_factor
@@ -26,7 +27,6 @@ from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpo
 from pocketgan.training.health import Goodness
 from pocketgan.training.loop import Batch, Milestone, alternating_step, simultaneous_step, train_steps
 from pocketgan.training.state import TrainState, new_state, update_ema
-from pocketgan.verbs.train import train
 
 CPU = torch.device("cpu")
 STEPS = 20

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pocketgan.api import train
 from pocketgan.cli import main
 from pocketgan.core.errors import UsageError
 from pocketgan.data.load import load_images
@@ -19,7 +20,6 @@ from pocketgan.training.checkpoint import checkpoints
 from pocketgan.training.health import Watch
 from pocketgan.training.state import TrainState
 from pocketgan.training.trouble import FiniteCheck, Trouble, TroubleError, after_rollbacks
-from pocketgan.verbs.train import train
 
 BATCH, STEPS = 16, 40
 

@@ -7,6 +7,7 @@ makes the command from them. This module imports no torch; the bodies load what 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pocketgan.core.machine import Machine
+    from pocketgan.core.terminal import Display
     from pocketgan.data.image_set import ImageSet
     from pocketgan.export import Exported
     from pocketgan.importing.weights import Imported
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pocketgan.models.summary import ModelInfo
     from pocketgan.recipes import ClassifierRecipe, Recipe
     from pocketgan.recipes.costs import RecipeRow
+    from pocketgan.runs.folder import RunFolder
     from pocketgan.scorecard.card import Scorecard
     from pocketgan.scorecard.comparison import Comparison
     from pocketgan.steer.search import Inversion
@@ -99,25 +102,67 @@ def run(
         An option is wrong, or a skipped step's results are needed and missing.
     """
     _compute_with(threads)
+    from pocketgan.core.terminal import Display
+    from pocketgan.models.classifier import Classifier
+    from pocketgan.models.model import Model
     from pocketgan.recipes import gan_recipe
-    from pocketgan.verbs.run import run as run_all
+    from pocketgan.runs.facts import Scores
+    from pocketgan.runs.folder import RunFolder
+    from pocketgan.scorecard.scores import score_run, summary_of
+    from pocketgan.training import run_steps as steps
 
     wanted = gan_recipe(recipe, _fields(options, data, generator, discriminator, data_folder=data_folder))
     name = Path(recipe).stem if isinstance(recipe, str | Path) else wanted.name
-    folder = Path("runs") / f"{name}-{wanted.seed}" if out is None else user_path(out)
-    summary = run_all(
-        wanted,
-        out=folder,
-        classifier=None if classifier is None else str(classifier),
-        skip=skip,
-        redo=redo,
-        device=device,
-        tensorboard=tensorboard,
-        quiet=quiet,
-        on_trouble=on_trouble,
-        inexact=inexact,
-    )
-    return RunResult(folder, summary)
+    folder, display = RunFolder(Path("runs") / f"{name}-{wanted.seed}" if out is None else out), Display(quiet)
+    outdated = steps.outdated_by(redo, skip)
+    if "train" in skip:
+        wanted = Model.load(folder.path).recipe
+    asked = None if classifier is None else str(classifier)
+    learner = steps.checked_classifier(folder, wanted, asked, skip, outdated, device)
+    if "train" in redo:
+        steps.forget(folder, outdated)
+    if "train" not in skip:
+        display.line(f"[1/5] training {wanted.name}")
+        own = {"tensorboard": tensorboard, "inexact": inexact, "on_trouble": on_trouble}
+        train(wanted, out=folder.path, device=device, quiet=quiet, **own)
+    steps.forget(folder, outdated - {"train"})
+    model = Model.load(folder.path, device)
+    model.recipe = model.recipe.changed("data", source=wanted.data.source)  # the same images, where they lie now
+    if "generate" not in skip and not folder.fakes.exists():
+        display.line(f"[2/5] generating {steps.FAKES} fakes with their latents")
+        steps.generate(folder, model, steps.reader_for(folder, model, learner, display))
+    if not model.class_names:
+        display.line(f"[3/5] {wanted.data.source} has no labels: no classifier, no S0 and no S1")
+    elif "classify" not in skip:
+        display.line(f"[3/5] classifier C: {steps.recipe_of(learner).name}")
+        steps.classify(folder, learner, device, display)
+    if "score" not in skip:
+        scores = Scores()
+        if model.class_names:
+            display.line("[4/5] counting S0 and S1")
+            c = Classifier.load(folder.path, device)
+            scores = score_run(folder, model, c, steps.reader_for(folder, model, c, display), display)
+        card = _run_card(folder, model, display)
+        folder.write_scores(scores)
+        folder.write_summary(summary_of(folder, model, scores, card))
+    if "report" not in skip:
+        display.line("[5/5] writing the report")
+        write_report(folder.path)
+    summary = folder.summary()
+    return RunResult(folder.path, {} if summary is None else summary.as_json())
+
+
+def _run_card(folder: RunFolder, model: Model, display: Display) -> Scorecard | None:
+    """The scorecard of a run, in a folder of its own; None where these images cannot have one."""
+    from pocketgan.scorecard.card import CARD, read_card
+
+    if folder.scorecard.exists():  # a person's labels change nothing in it
+        return read_card(folder.scorecard / CARD)
+    try:
+        return evaluate(model, seed=model.recipe.seed, out=folder.scorecard, quiet=display.quiet)
+    except UsageError as error:  # images that no judge knows, or too few of them
+        display.line(f"no scorecard: {error}")
+        return None
 
 
 def train(
@@ -188,16 +233,18 @@ def train(
         The health watch stopped the training.
     """
     _compute_with(threads)
+    from pocketgan.core.terminal import Display
     from pocketgan.recipes import gan_recipe
-    from pocketgan.verbs.train import train as train_pair
+    from pocketgan.runs.folder import RunFolder
+    from pocketgan.training.opening import policy_of, train_in
 
-    return train_pair(
+    return train_in(
+        RunFolder(out),
         gan_recipe(recipe, _fields(options, data, generator, discriminator, data_folder=data_folder)),
-        out=out,
         device=device,
         tensorboard=tensorboard,
-        quiet=quiet,
-        on_trouble=on_trouble,
+        display=Display(quiet),
+        policy=policy_of(on_trouble),
         inexact=inexact,
     )
 
@@ -451,8 +498,9 @@ def generate(
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.saved import weights_digest
     from pocketgan.runs.folder import MODEL
+    from pocketgan.steer.guides import labelled
     from pocketgan.steer.wish import Wish
-    from pocketgan.writers import export_samples, labelled
+    from pocketgan.writers import export_samples
     from pocketgan.writers.sharded import export_shard, shard_named
 
     part = None if shard is None else shard_named(shard, count)
@@ -737,20 +785,36 @@ def evaluate(
         An option is wrong, the judge does not know such images or took part in making them, or `tstr` is asked of
         images without labels.
     """
-    from pocketgan.verbs.evaluate import evaluate as score
+    from pocketgan.core.devices import find_device
+    from pocketgan.core.files import refuse_existing
+    from pocketgan.core.terminal import Display
+    from pocketgan.data.load import load_images
+    from pocketgan.models.judge import Judge
+    from pocketgan.models.model import Model
+    from pocketgan.models.saved import holds
+    from pocketgan.report.scorecard import write_scorecard
+    from pocketgan.runs.folder import MODEL
+    from pocketgan.scorecard.evaluate import score
 
-    return score(
+    if out is not None:
+        refuse_existing(user_path(out))
+    place = find_device(device)
+    if isinstance(subject, str | Path):
+        subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject)
+    scored = score(
         subject,
+        Judge.load(judge, device) if isinstance(judge, str | Path) else judge,
         split=split,
         count=count,
         seed=seed,
         trained_on=None if trained_on is None else str(trained_on),
-        judge=judge,
         tstr=tstr,
-        out=out,
-        device=device,
-        quiet=quiet,
+        device=place,
+        display=Display(quiet),
     )
+    if out is not None:
+        write_scorecard(user_path(out), scored)
+    return scored.card
 
 
 def compare(
@@ -788,15 +852,19 @@ def compare(
     PocketganError
         A scorecard is damaged.
     """
-    from pocketgan.core.files import write_bytes
+    from pocketgan.core.files import refuse_existing, write_bytes
+    from pocketgan.report.comparison import write_comparison
+    from pocketgan.scorecard.comparison import compare_subjects
     from pocketgan.scorecard.listing import above_table, leaderboard
-    from pocketgan.verbs.compare import compare as compare_subjects
 
     table = None if markdown is None else user_path(markdown)
     above = b"" if table is None else above_table(table)
-    comparison = compare_subjects(
-        *subjects, split=split, count=count, seed=seed, judge=judge, out=out, device=device, quiet=quiet
-    )
+    if out is not None:
+        refuse_existing(user_path(out))
+    scored = partial(evaluate, split=split, count=count, seed=seed, judge=judge, device=device, quiet=quiet)
+    comparison = compare_subjects(subjects, scored)
+    if out is not None:
+        write_comparison(user_path(out), comparison)
     if table is not None:
         write_bytes(table, above + leaderboard(comparison).encode())
     return comparison

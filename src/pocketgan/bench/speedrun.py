@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
+from pocketgan.api import evaluate, train
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_json, write_text
 from pocketgan.core.terminal import Display
@@ -14,8 +15,6 @@ from pocketgan.models.model import Model
 from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
-from pocketgan.verbs.evaluate import evaluate
-from pocketgan.verbs.train import train
 
 FORMAT_VERSION = 1
 LEARNS_FROM = {"test": "train", "val": "fit"}  # the training images that leave the scored ones out

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from pocketgan.core.files import write_text
+from pocketgan.core.files import whole_folder, write_json, write_text
 from pocketgan.report.page import render
 from pocketgan.report.scorecard import about_metric, comparison_facts, ends_of, grouped
 from pocketgan.report.scorecard_charts import scale_of, track
@@ -35,6 +35,19 @@ class Block(NamedTuple):
     floor: str
     floor_range: str
     lines: list[Line]
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """Write a new folder, whole: ``comparison.json`` and ``comparison.html``.
+
+    Raises
+    ------
+    PocketganError
+        It cannot be written.
+    """
+    with whole_folder(folder) as beside:
+        write_json(beside / "comparison.json", comparison.model_dump(mode="json"))
+        write_comparison_page(comparison, beside / "comparison.html")
 
 
 def write_comparison_page(comparison: Comparison, path: str | Path) -> Path:

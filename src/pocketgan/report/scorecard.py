@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.files import write_text
+from pocketgan.core.files import whole_folder, write_json, write_text
 from pocketgan.report import words
 from pocketgan.report.page import ENLARGED_WIDTH, both_widths, data_uri, enlarged, open_picture, png, render
 from pocketgan.report.reading import CardFolder, read_card_folder
 from pocketgan.report.scorecard_charts import bar, feature_map, scale_of, track
 from pocketgan.scorecard.card import CARD, ClassFacts, Interval, Score, Scorecard, SetFacts, TstrFacts
 from pocketgan.scorecard.comparison import Comparison, title_of
+from pocketgan.scorecard.evaluate import Scored
 from pocketgan.scorecard.figures import METRICS, shown
+from pocketgan.scorecard.pictures import write_pictures
 
 DIRECTIONS = {
     "lower": "lower is better",
@@ -125,6 +127,20 @@ class ClassRow(NamedTuple):
     misread_bar: Markup
     diversity: str | None
     diversity_bar: Markup
+
+
+def write_scorecard(folder: Path, scored: Scored) -> None:
+    """Write a new folder, whole: ``scorecard.json``, its pictures and ``scorecard.html``.
+
+    Raises
+    ------
+    PocketganError
+        It cannot be written.
+    """
+    with whole_folder(folder) as beside:
+        write_json(beside / CARD, scored.card.model_dump(mode="json"))
+        write_pictures(beside, scored.measured, scored.judged, scored.yard)
+        write_scorecard_page(beside)
 
 
 def write_scorecard_page(folder: str | Path) -> Path:

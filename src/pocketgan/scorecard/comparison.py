@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import hypot
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
 from pocketgan.core.errors import UsageError
-from pocketgan.scorecard.card import FaultFacts, Interval, Score, Scorecard, SetFacts
+from pocketgan.data.image_set import ImageSet
+from pocketgan.models.model import Model
+from pocketgan.scorecard.card import FaultFacts, Interval, Score, Scorecard, SetFacts, kept_card
 from pocketgan.scorecard.figures import METRICS, protocol_name
 
 
@@ -65,6 +67,36 @@ def title_of(card: Scorecard) -> str:
     made_by = card.made_by
     known = "recipe" in made_by and "seed" in made_by
     return f"{made_by['recipe']}, seed {made_by['seed']}" if known else card.subject.name
+
+
+Subject: TypeAlias = Model | ImageSet | str | Path
+
+
+def compare_subjects(subjects: Sequence[Subject], scored: Callable[[Subject], Scorecard]) -> Comparison:
+    """Lay scorecards side by side: those that lie in folders, and of other subjects what `scored` gives.
+
+    Nothing is scored before those that there are were found to compare.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two subjects; or judge, real images or N differ.
+    PocketganError
+        A scorecard is damaged.
+    """
+    if len(subjects) < 2:
+        raise UsageError("compare needs two subjects or more: runs, models, images or folders of `evaluate --out`")
+    kept = [None if isinstance(subject, Model | ImageSet) else kept_card(subject) for subject in subjects]
+    sources = [_source(subject) for subject in subjects]
+    refuse_mixed([Entry(source, card) for source, card in zip(sources, kept, strict=True) if card])
+    cards = [card or scored(subject) for subject, card in zip(subjects, kept, strict=True)]
+    return compare_cards([Entry(source, card) for source, card in zip(sources, cards, strict=True)])
+
+
+def _source(subject: Subject) -> str:
+    if isinstance(subject, Model):
+        return f"{subject.recipe.name}, seed {subject.recipe.seed}"
+    return subject.name if isinstance(subject, ImageSet) else str(subject)
 
 
 def compare_cards(entries: Sequence[Entry]) -> Comparison:

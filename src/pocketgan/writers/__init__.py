@@ -354,28 +354,6 @@ def write_card(
 # ---- labels that a classifier reads --------------------------------------------------------------------------------
 
 
-def labelled(parts: Iterator[Samples], model: Model, classifier: Classifier | None) -> Iterator[Samples]:
-    """The same parts, with labels read by a classifier where the model could not be asked for any.
-
-    Raises
-    ------
-    UsageError
-        The classifier reads images of another shape.
-    """
-    if model.conditional:
-        return parts
-    reader = guide_for(model.shape, model.class_names) if classifier is None else classifier
-    if reader is None:
-        return parts
-    refuse_judge(reader, "--classifier")
-    if reader.shape != model.shape:
-        raise UsageError(f"the classifier reads images {list(reader.shape)}, the model makes {list(model.shape)}")
-    return (
-        replace(part, labels=reader.label(part.images), class_names=reader.class_names, label_source="guide")
-        for part in parts
-    )
-
-
 class Labelled(NamedTuple):
     """What a classifier reads in an image: the class, and how surely, 0 to 1; of a picture in a folder, its file."""
 

@@ -1,11 +1,9 @@
-"""`run`: the main job, end to end, each step skippable and repeatable."""
+"""The steps of a run around its training: what is refused before it, the fakes, who labels them, the classifier C."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Collection
-from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,16 +21,11 @@ from pocketgan.models.model import Model
 from pocketgan.models.saved import holds, save_state_dict
 from pocketgan.networks.architectures import empty_generator, settled
 from pocketgan.networks.classifiers import SMALLEST_SIDE
-from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
-from pocketgan.report import write_report
-from pocketgan.runs.facts import Scores, StartEvent
+from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe
+from pocketgan.runs.facts import StartEvent
 from pocketgan.runs.folder import CLASSIFIER, RunFolder
-from pocketgan.scorecard.card import CARD, Scorecard, read_card
+from pocketgan.steer.guides import labelled
 from pocketgan.training.classifiers import learning_and_test_sets, train_classifier
-from pocketgan.verbs.evaluate import evaluate
-from pocketgan.verbs.score import score_run, summary_of
-from pocketgan.verbs.train import train
-from pocketgan.writers import labelled
 
 FAKES = 100  # the classic assignment's fake data set
 C_RECIPE = "cnn"  # recipe of C where none is asked for
@@ -47,100 +40,33 @@ OUTDATES = {  # whose results are no longer true when a step is made again
 }
 
 
-def run(
-    recipe: str | Recipe = "pocket",
-    *,
-    out: str | Path,
-    classifier: str | None = None,
-    skip: Collection[str] = (),
-    redo: Collection[str] = (),
-    device: str = "auto",
-    tensorboard: bool = False,
-    quiet: bool = False,
-    on_trouble: str | None = None,
-    inexact: bool = False,
-    **options: Any,
-) -> dict[str, Any]:
-    """Train, generate 100 fakes with their latents, train a classifier C, count S0 and S1, write the report.
-
-    What a folder already holds is kept: a training goes on where it was, fakes and classifier stay as they are (with a
-    person's corrections of labels), scores and report are made again. Images without labels have no C and no scores.
-
-    Parameters
-    ----------
-    recipe, out, device, tensorboard, quiet, on_trouble, inexact, options
-        As in `pocketgan.train`. Where ``train`` is skipped, the recipe is that of the model in `out`.
-    classifier
-        Recipe of C: ``cnn``, ``mlp``, ``cnn-dense`` or ``linear-224``, or a TOML file; or the folder of a trained one.
-        Without it, the one that `out` holds, or else ``cnn``.
-    skip
-        Steps to leave out: ``train``, ``generate``, ``classify``, ``score``, ``report``.
-    redo
-        Steps whose results are thrown away, with all that was made from them, and made again.
-
-    Returns
-    -------
-    dict
-        What `summary.json` holds; empty where ``score`` is skipped and never was done.
+def outdated_by(redo: Collection[str], skip: Collection[str]) -> set[str]:
+    """The steps to be made again, and those whose results are then no longer true.
 
     Raises
     ------
     UsageError
-        An option is wrong, or a skipped step's results are needed and missing.
+        A step is unknown, or is to be skipped too.
     """
     for step in (*skip, *redo):
         if step not in OUTDATES:
             raise UsageError(f"step '{step}' is unknown{nearest(step, OUTDATES)}")
     if both := set(skip) & set(redo):
         raise UsageError(f"step '{min(both)}' is both in --skip and in --redo; give it once")
-    folder, display = RunFolder(out), Display(quiet)
-    wanted = Model.load(folder.path).recipe if "train" in skip else gan_recipe(recipe, options)
-    old = {outdated for step in redo for outdated in (step, *OUTDATES[step])}
-    learner = _check(folder, wanted, classifier, skip, old, device)
-    if "train" in redo:
-        _forget(folder, old)
-    if "train" not in skip:
-        display.line(f"[1/5] training {wanted.name}")
-        train(
-            wanted,
-            out=folder.path,
-            device=device,
-            tensorboard=tensorboard,
-            quiet=quiet,
-            on_trouble=on_trouble,
-            inexact=inexact,
-        )
-    _forget(folder, old - {"train"})
-    model = Model.load(folder.path, device)
-    model.recipe = model.recipe.changed("data", source=wanted.data.source)  # the same images, where they lie now
-    if "generate" not in skip and not folder.fakes.exists():
-        display.line(f"[2/5] generating {FAKES} fakes with their latents")
-        _generate(folder, model, _reader(folder, model, learner, display))
-    if not model.class_names:
-        display.line(f"[3/5] {wanted.data.source} has no labels: no classifier, no S0 and no S1")
-    elif "classify" not in skip:
-        display.line(f"[3/5] classifier C: {_recipe_of(learner).name}")
-        _classify(folder, learner, device, quiet)
-    if "score" not in skip:
-        scores = Scores()
-        if model.class_names:
-            display.line("[4/5] counting S0 and S1")
-            c = Classifier.load(folder.path, device)
-            scores = score_run(folder, model, c, _reader(folder, model, c, display), display)
-        card = _card(folder, model, display)
-        folder.write_scores(scores)
-        folder.write_summary(summary_of(folder, model, scores, card))
-    if "report" not in skip:
-        display.line("[5/5] writing the report")
-        write_report(folder.path)
-    summary = folder.summary()
-    return {} if summary is None else summary.as_json()
+    return {outdated for step in redo for outdated in (step, *OUTDATES[step])}
 
 
-def _check(
+def checked_classifier(
     folder: RunFolder, wanted: Recipe, classifier: str | None, skip: Collection[str], old: Collection[str], device: str
 ) -> Classifier | ClassifierRecipe:
-    """Refuse what cannot end well before anything is trained or thrown away; the classifier C or its recipe."""
+    """Refuse what cannot end well before anything is trained or thrown away; the classifier C or its recipe.
+
+    Raises
+    ------
+    UsageError
+        The images, the device, the guide or C do not fit, the folder holds something else, or a skipped step's results
+        are needed and missing.
+    """
     data = learning_images(wanted.data.source, wanted.data.split)
     wanted, _ = settled(wanted, data.shape, len(data.class_names))
     find_device(device)
@@ -213,7 +139,8 @@ def _is_wanted(
     return held.recipe == learner
 
 
-def _recipe_of(c: Classifier | ClassifierRecipe) -> ClassifierRecipe:
+def recipe_of(c: Classifier | ClassifierRecipe) -> ClassifierRecipe:
+    """What C was trained by, or is to be."""
     return c.recipe if isinstance(c, Classifier) else c
 
 
@@ -232,7 +159,8 @@ def _refuse_same(c: Classifier, reader: Classifier | None) -> None:
         )
 
 
-def _forget(folder: RunFolder, steps: Collection[str]) -> None:
+def forget(folder: RunFolder, steps: Collection[str]) -> None:
+    """Throw away what steps have made."""
     if not steps or not folder.path.is_dir():
         return
     with folder.alone():
@@ -243,29 +171,20 @@ def _forget(folder: RunFolder, steps: Collection[str]) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _card(folder: RunFolder, model: Model, display: Display) -> Scorecard | None:
-    """The scorecard, in a folder of its own; None where these images cannot have one."""
-    if folder.scorecard.exists():  # a person's labels change nothing in it
-        return read_card(folder.scorecard / CARD)
-    try:
-        return evaluate(model, seed=model.recipe.seed, out=folder.scorecard, quiet=display.quiet)
-    except UsageError as error:  # images that no judge knows, or too few of them
-        display.line(f"no scorecard: {error}")
-        return None
-
-
-def _classify(folder: RunFolder, learner: Classifier | ClassifierRecipe, device: str, quiet: bool) -> None:
+def classify(folder: RunFolder, learner: Classifier | ClassifierRecipe, device: str, display: Display) -> None:
     """Make sure that the run has its C, as a folder and as a plain state dict."""
     if not folder.classifier.exists():
         if isinstance(learner, Classifier):
             learner.save(folder.classifier)
         else:
-            train_classifier(learner, out=folder.classifier, device=find_device(device), display=Display(quiet))
+            train_classifier(learner, out=folder.classifier, device=find_device(device), display=display)
     if not folder.classifier_weights.exists():
         save_state_dict(Classifier.load(folder.path).network, folder.classifier_weights)
 
 
-def _reader(folder: RunFolder, model: Model, c: Classifier | ClassifierRecipe, display: Display) -> Classifier | None:
+def reader_for(
+    folder: RunFolder, model: Model, c: Classifier | ClassifierRecipe, display: Display
+) -> Classifier | None:
     """Who labels the fakes of an unconditional model: the shipped guide, or a second classifier trained for it."""
     if model.conditional or not model.class_names:
         return None
@@ -273,7 +192,7 @@ def _reader(folder: RunFolder, model: Model, c: Classifier | ClassifierRecipe, d
     if reader is None:
         if not folder.guide.exists():
             data = model.recipe.data
-            second = SECOND_CLASSIFIER.get(_recipe_of(c).architecture, "cnn")
+            second = SECOND_CLASSIFIER.get(recipe_of(c).architecture, "cnn")
             if min(model.shape[1:]) < SMALLEST_SIDE.get(second, 0):
                 second = "mlp"
             display.line(f"training a second classifier ({second}), which labels the fakes")
@@ -286,7 +205,8 @@ def _reader(folder: RunFolder, model: Model, c: Classifier | ClassifierRecipe, d
     return reader
 
 
-def _generate(folder: RunFolder, model: Model, reader: Classifier | None) -> None:
+def generate(folder: RunFolder, model: Model, reader: Classifier | None) -> None:
+    """Write the run's 100 fakes and their grid, labelled by `reader` where the model cannot be asked."""
     parts = list(labelled(model.stream(FAKES, seed=model.recipe.seed), model, reader))
     images = torch.cat([part.images for part in parts])
     labels = [part.labels for part in parts if part.labels is not None]

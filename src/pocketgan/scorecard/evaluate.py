@@ -1,14 +1,13 @@
-"""`evaluate`: the scorecard of a model or of given images."""
+"""A model or given images, scored: what they are measured against, how many, and the card that comes of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pocketgan.core.devices import find_device
+import torch
+
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_json
 from pocketgan.core.rng import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.data.datasets import DATASETS, dataset_like
@@ -16,76 +15,49 @@ from pocketgan.data.image_set import ImageSet, joined
 from pocketgan.data.load import load_images, own_test_images
 from pocketgan.models.judge import Judge, judge_for
 from pocketgan.models.model import Model
-from pocketgan.models.saved import holds
-from pocketgan.report.scorecard import write_scorecard_page
-from pocketgan.runs.folder import MODEL
-from pocketgan.scorecard.card import CARD, Scorecard, TstrFacts, floor_of, make_card
-from pocketgan.scorecard.measure import STAGES
-from pocketgan.scorecard.pictures import write_pictures
-from pocketgan.scorecard.tstr import COUNT as TSTR_COUNT
+from pocketgan.scorecard.card import Scorecard, TstrFacts, floor_of, make_card
+from pocketgan.scorecard.measure import STAGES, Measured
+from pocketgan.scorecard.tstr import COUNT
 from pocketgan.scorecard.tstr import tstr as train_on_fakes
-from pocketgan.scorecard.yardstick import FEWEST, MOST, JudgedImages, floor_sets, part_of, yardstick
+from pocketgan.scorecard.yardstick import FEWEST, MOST, JudgedImages, Yardstick, floor_sets, part_of, yardstick
 from pocketgan.training.classifiers import learning_and_test_sets
 
 
-def evaluate(
-    subject: Model | ImageSet | str | Path,
-    *,
-    split: str = "test",
-    count: int = MOST,
-    seed: int = 0,
-    trained_on: str | None = None,
-    judge: Judge | str | Path | None = None,
-    tstr: bool = False,
-    out: str | Path | None = None,
-    device: str = "auto",
-    quiet: bool = False,
-) -> Scorecard:
-    """Score a model or a set of images: every metric beside what real images get, and the faults in words.
+class Scored(NamedTuple):
+    """A scorecard with what it was made from, for pictures."""
 
-    Parameters
-    ----------
-    subject
-        A `Model`, a run folder, a model folder; or images: an `ImageSet` or what `load_images` takes.
-    split
-        The real images to measure against: ``test``, or ``val`` for what was trained on ``fit``.
-    count
-        How many images are scored, at least 50; at most as many as there are real ones for the floor. A model makes as
-        many, of a larger set as many are drawn. It is part of most metrics' names.
-    seed
-        Of a model's latents, and of the draw from a larger set.
-    trained_on
-        Of given images: what their model learned from, to tell copies: a source as `load_images` takes it, or ``train``
-        or ``fit`` of the data set by name whose shape and classes they have. Without it ``train`` of that one (``fit``
-        with split ``val``).
-    judge
-        A `Judge` or its folder; without it the shipped one that knows the images, as there is for MNIST's digits.
-    tstr
-        Also train three classifiers on 60,000 fakes alone (on what there is of given images) and test them on real
-        images: minutes.
-    out
-        A new folder for ``scorecard.json``, pictures and ``scorecard.html``.
-    device, quiet
-        As in `pocketgan.train`.
+    card: Scorecard
+    measured: Measured
+    judged: JudgedImages
+    yard: Yardstick
+
+
+def score(
+    subject: Model | ImageSet,
+    judge: Judge | None = None,
+    *,
+    split: str,
+    count: int,
+    seed: int,
+    trained_on: str | None,
+    tstr: bool,
+    device: torch.device,
+    display: Display,
+) -> Scored:
+    """Score a model or a set of images, with the options of `pocketgan.evaluate`; without a judge by the shipped one.
+
+    `device` is where classifiers learn for `tstr`, and where a shipped judge reads.
 
     Raises
     ------
     UsageError
-        An option is wrong, the judge does not know such images or took part in making them, or `tstr` is asked of
-        images without labels.
+        As `pocketgan.evaluate`.
     """
-    if out is not None:
-        refuse_existing(user_path(out))
-    display, place = Display(quiet), find_device(device)
-    if isinstance(subject, str | Path):
-        subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject)
     if tstr and (subject.conditional if isinstance(subject, Model) else subject.labels is not None) is False:
         raise UsageError("--tstr: there are no labels for a classifier to learn from; leave it out")
-    if isinstance(judge, str | Path):
-        judge = Judge.load(judge, device)
     origin = _origin(subject, split, trained_on)
     reference, training = _real_sets(origin, split)
-    network = judge or judge_for(reference.shape, reference.class_names, device)
+    network = judge or judge_for(reference.shape, reference.class_names, str(device))
     if network is None:
         raise UsageError(
             f"no shipped judge knows the images or classes of {reference.name}; make one with "
@@ -101,20 +73,17 @@ def evaluate(
     images = _images(subject, count, seed, display)
     _check(images, reference)
     with display.bar("scoring", len(STAGES)) as bar:
-        part = JudgedImages(images, network.read(images.images))
+        judged = JudgedImages(images, network.read(images.images))
         made_by = {**origin.made_by, "sampling_seed": seed} if origin.made_by else {}
-        card, found = make_card(yard, part, floor, balanced=origin.balanced, made_by=made_by, on_progress=bar.update)
+        card, measured = make_card(
+            yard, judged, floor, balanced=origin.balanced, made_by=made_by, on_progress=bar.update
+        )
     if tstr:
-        learned = _images(subject, TSTR_COUNT, seed, display)
+        learned = _images(subject, COUNT, seed, display)
         with display.bar("learning from fakes, testing on real images", 1.0) as bar:
-            result = train_on_fakes(learned, training, reference, place, bar.update)
+            result = train_on_fakes(learned, training, reference, device, bar.update)
         card = card.with_tstr(TstrFacts.model_validate(result))
-    if out is not None:
-        with whole_folder(user_path(out)) as beside:
-            write_json(beside / CARD, card.model_dump(mode="json"))
-            write_pictures(beside, found, part, yard)
-            write_scorecard_page(beside)
-    return card
+    return Scored(card, measured, judged, yard)
 
 
 @dataclass(frozen=True)

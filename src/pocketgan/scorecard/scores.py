@@ -13,8 +13,8 @@ from pocketgan.models.model import Model
 from pocketgan.runs.facts import Rate, Scores, Summary, Timing, Unsure
 from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.card import Scorecard
+from pocketgan.steer.guides import labelled
 from pocketgan.training.classifiers import learning_and_test_sets
-from pocketgan.writers import labelled
 
 MANY_FAKES = 10_000  # as many as MNIST's test images
 LEAST_SURE = 10
