@@ -14,6 +14,7 @@ from torch import nn
 
 from pocketgan.core import devices, rng
 from pocketgan.core.devices import find_device, memory_format, multiplies_bf16, sent
+from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import images_for
 from pocketgan.data.augment import jitter, rotate
 from pocketgan.data.image_set import ImageSet
@@ -150,6 +151,21 @@ def test_a_cuda_device_computes_repeatably_and_a_cpu_is_left_alone(own_settings:
         assert not torch.backends.cudnn.allow_tf32
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("asked", ["auto", "cuda"])
+def test_a_gpu_that_is_there_and_does_not_work_is_told_with_a_remedy(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA driver initialization failed\nand more")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices.torch, "empty", broken)
+    with pytest.raises(UsageError) as caught:
+        find_device(asked)
+    told = f"--device {asked}: cuda does not work here (CUDA driver initialization failed); give --device cpu"
+    assert str(caught.value) == told
 
 
 # ---- training, on a device that has shapes and no numbers ------------------------------------------------------------

@@ -89,6 +89,26 @@ def test_what_was_found_is_said() -> None:
         assert any(word in note for note in notes), word
 
 
+def test_own_networks_are_built_once_to_settle_a_recipe_and_once_to_train() -> None:
+    built = []
+
+    class Generator(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(8, 64)
+            built.append("generator")
+
+    class Discriminator(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(64, 1)
+            built.append("discriminator")
+
+    wanted = gan_recipe(None, {"networks": code.remember_classes(Generator, Discriminator), "latent_dim": 8})
+    recipe, _ = settled(wanted, (1, 8, 8), 0)
+    assert built == ["generator", "discriminator"]
+    build_pair(recipe, (1, 8, 8), 0)
+    assert built == 2 * ["generator", "discriminator"]
+
+
 def test_a_script_that_trains_is_not_run_but_for_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     build_pair(as_python("gan"), SHAPES["gan"], 10)

@@ -123,7 +123,7 @@ def test_what_the_tutorial_links_to_is_there() -> None:
 def test_the_table_is_made_by_command(steered_folder: Path, tmp_path: Path) -> None:
     before = sorted(path.stat().st_mtime_ns for path in steered_folder.rglob("*"))
     table = tmp_path / "table.md"
-    options = {"methods": ["bank", "lcp"], "count": 12, "latents": 3000, "steps": 50}
+    options = {"methods": ["bank", "lcp"], "count": 12, "latents": 3000, "steps": 50, "seed": 0}
     steering_results([steered_folder], table, display=Display(quiet=True), **options)  # type: ignore[arg-type]
     text = table.read_text()
     rows = re.findall(r"^\| (bank|lcp) \| [\d,]+ \| ([\d.]+)% \|", text, re.MULTILINE)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import user_path
+from pocketgan.steer import LATENTS, STEPS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -182,6 +183,10 @@ def train(
     **options: Any,
 ) -> Model:
     """Train a generator and a discriminator. The same command again goes on where it stopped.
+
+    A larger budget trains a finished run on: ``--epochs 4`` on one of 2 trains two more. From there on rates, moving
+    average and all that follows the budget are those of 4; the first two stay as they are. What the longer training
+    outdates (fakes, scores, report) is removed. Less than was trained is refused.
 
     Parameters
     ----------
@@ -905,8 +910,8 @@ def fit_steering(
     *,
     method: Sequence[str] = ("flow",),
     guide: Classifier | str | Path | None = None,
-    latents: int = 200_000,
-    steps: int = 1000,
+    latents: int = LATENTS,
+    steps: int = STEPS,
     seed: Seed = 0,
     device: str = "auto",
     quiet: bool = False,

@@ -9,6 +9,7 @@ from typing import Any
 from pocketgan.api import Seed
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import user_path
+from pocketgan.steer import LATENTS, STEPS
 
 
 def keep(run_folder: str | Path, *, out: str | Path, without_generator: bool = False) -> Path:
@@ -191,8 +192,8 @@ def steering(
     out: str | Path,
     method: Sequence[str] = (),
     count: int = 1000,
-    latents: int = 200_000,
-    steps: int = 1000,
+    latents: int = LATENTS,
+    steps: int = STEPS,
     seed: Seed = 0,
     quiet: bool = False,
 ) -> Path:

@@ -76,10 +76,10 @@ def steering_results(
     out: Path,
     *,
     methods: Sequence[str] = (),
-    count: int = 1000,
-    latents: int = 200_000,
-    steps: int = 1000,
-    seed: int = 0,
+    count: int,
+    latents: int,
+    steps: int,
+    seed: int,
     display: Display,
 ) -> Path:
     """Fit every method to every generator, measure it, and write the tables as Markdown with a grid for each.
@@ -129,8 +129,7 @@ def _one_model(
 ) -> list[Figures]:
     model = Model.load(path, "cpu")
     kept = [name for name, one in model.steer.everything().items() if _Budget.of(one.facts) == budget]
-    home, model.steer.folder = model.steer.folder, None  # what is fitted from here on stays in memory
-    name = f"{model.recipe.name}-{model.recipe.seed}"
+    home, name = model.folder, f"{model.recipe.name}-{model.recipe.seed}"
     bank: _Drawn | None = None
     measured = []
     for method in methods:
@@ -138,7 +137,7 @@ def _one_model(
             fitted = model.steer.fitted(method)
         else:
             with display.bar(f"{name}: {method}", 1.0) as bar:
-                fitted = model.steer.fit(method, **budget._asdict(), watch=bar.update)
+                fitted = model.steer.fit(method, **budget._asdict(), keep=False, watch=bar.update)
         counts, picture = _counts(fitted, count), grids / f"{name}-{method}.png"
         known = read_figures(home, method) if home is not None and method in kept else None
         if known is None or (known.judge, known.count) != (judge.version, sum(counts.values())) or not picture.exists():

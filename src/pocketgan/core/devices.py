@@ -23,16 +23,18 @@ def find_device(name: str = "auto") -> torch.device:
     Raises
     ------
     UsageError
-        The name is unknown, or this machine or this build of torch has no such device.
+        The name is unknown, this machine or this build of torch has no such device, or it does not work.
     """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        device = torch.device(name)
+        device = torch.device(best if name == "auto" else name)
         if device.type not in KINDS:
             raise RuntimeError
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
+        if name in ("auto", best):  # it is there, and does not work: auto would take it again
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"--device {name}: {best} does not work here ({reason}); give --device cpu") from error
         raise UsageError(
             f"--device {name} is not available here; use auto or cpu (pocketgan doctor tells more)"
         ) from error

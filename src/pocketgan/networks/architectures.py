@@ -102,15 +102,15 @@ class Own:
     empty_on = "cpu"  # what a module of a user's does with tensors that have no memory is not known
 
     def check(self, recipe: Recipe, shape: Shape, classes: int) -> None:
-        self.pair(recipe, shape, classes)
+        self.tried(recipe, shape, classes)
 
     def generator(self, recipe: Recipe, shape: Shape, classes: int) -> Generator:
-        return self.pair(recipe, shape, classes).generator
+        return self.tried(recipe, shape, classes).generator
 
     def discriminator(self, recipe: Recipe, shape: Shape, classes: int) -> Discriminator:
-        return self.pair(recipe, shape, classes).discriminator
+        return self.tried(recipe, shape, classes).discriminator
 
-    def pair(self, recipe: Recipe, shape: Shape, classes: int) -> OwnPair:
+    def tried(self, recipe: Recipe, shape: Shape, classes: int) -> OwnPair:
         """Both, with what was found out about them."""
         networks, latent_dim, pixels = recipe.model.networks, recipe.model.latent_dim, recipe.model.pixels
         return own_pair(networks or "", latent_dim, pixels, shape, classes, recipe.seed)
@@ -150,6 +150,13 @@ def check_networks(recipe: Recipe, shape: Shape, classes: int) -> None:
         The architecture is unknown, it has no clusters or no other number of channels, a layer does not fit the one
         before or the images, or it needs labels and there are none.
     """
+    with _fitting(recipe, shape) as architecture:
+        architecture.check(recipe, shape, classes)
+
+
+@contextmanager
+def _fitting(recipe: Recipe, shape: Shape) -> Iterator[Architecture]:
+    """The recipe's architecture, for a block that checks or builds it: what that refuses is told with a remedy."""
     architecture, name = architecture_of(recipe), recipe.model.architecture
     for field in ("clusters", "channels_g"):
         if getattr(recipe.model, field) and field not in architecture.extras:
@@ -161,7 +168,7 @@ def check_networks(recipe: Recipe, shape: Shape, classes: int) -> None:
             f"images of {height}x{width} pixels: sides from {MIN_SIDE} to {MAX_SIDE} are supported; resize them"
         )
     try:
-        architecture.check(recipe, shape, classes)
+        yield architecture
     except UsageError as error:
         hint = "" if name in ("layers", "python", "mlp") else "; the mlp recipes make images of any size"
         raise UsageError(f"{recipe.name}: {error}{hint}") from error
@@ -184,10 +191,13 @@ def build_pair(recipe: Recipe, shape: Shape, classes: int) -> tuple[Generator, D
     UsageError
         As in `check_networks`.
     """
-    check_networks(recipe, shape, classes)
-    architecture = architecture_of(recipe)
-    with seeded(recipe.seed, "initialisation"):
-        return architecture.generator(recipe, shape, classes), architecture.discriminator(recipe, shape, classes)
+    with _fitting(recipe, shape) as architecture:
+        if isinstance(architecture, Own):
+            both = architecture.tried(recipe, shape, classes)
+            return both.generator, both.discriminator
+        architecture.check(recipe, shape, classes)
+        with seeded(recipe.seed, "initialisation"):
+            return architecture.generator(recipe, shape, classes), architecture.discriminator(recipe, shape, classes)
 
 
 class _Undrawn(TorchFunctionMode):
@@ -239,10 +249,10 @@ def settled(recipe: Recipe, shape: Shape, classes: int) -> tuple[Recipe, tuple[s
     UsageError
         As in `check_networks`.
     """
-    check_networks(recipe, shape, classes)
-    architecture = architecture_of(recipe)
-    if not isinstance(architecture, Own):
-        return recipe, ()
-    pair = architecture.pair(recipe, shape, classes)
+    with _fitting(recipe, shape) as architecture:
+        if not isinstance(architecture, Own):
+            architecture.check(recipe, shape, classes)
+            return recipe, ()
+        pair = architecture.tried(recipe, shape, classes)
     model = recipe.model.model_copy(update={"latent_dim": pair.generator.latent_dim, "pixels": pair.pixels})
     return recipe.model_copy(update={"model": model}), pair.notes

@@ -40,23 +40,7 @@ MATRIX_CLASSES = 26  # with more, the confusions are told in words only
 
 
 def write_report(run: str | Path) -> Path:
-    """Write `report.html` into a run folder, from what the folder holds; a missing part is named in its section.
-
-    What was fitted to steer the model gets a page beside it, `steering.html`; a model's folder that is no run gets that
-    page alone.
-
-    Returns
-    -------
-    Path
-        The page that was written; of two, the report.
-
-    Raises
-    ------
-    UsageError
-        The folder is no run that ended, and no model that anything was fitted to.
-    PocketganError
-        One of its files is damaged, or the report cannot be written.
-    """
+    """As `pocketgan.write_report`; a part that the folder lacks is named in its section."""
     folder = RunFolder(run)
     if not folder.is_begun and holds(folder.path, MODEL) and kept_in(model_folder(folder.path, MODEL)):
         return write_steering_page(folder.path)

@@ -139,8 +139,8 @@ def missing_line(label: str, kept: int, drawn: int) -> str:
 class Budget(NamedTuple):
     """How much a fit may take."""
 
-    latents: int = 200_000  # drawn and read by the guide
-    steps: int = 1000  # of training, for each network that a method learns
+    latents: int  # drawn and read by the guide
+    steps: int  # of training, for each network that a method learns
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from pocketgan.core.terminal import Display
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.contracts import Generator, Shape
+from pocketgan.steer import LATENTS, STEPS
 from pocketgan.steer.fits import METHODS, FitFacts, Fitted, kept_in, load_fitted, method_of, save_fitted
 from pocketgan.steer.guides import FOLDER, Frozen, find_guide, keep_guide
 from pocketgan.steer.method import Budget, Collected, Context, collect, missing_line
@@ -73,7 +74,7 @@ class Steering:
         self,
         *,
         guide: Classifier | str | Path | None = None,
-        latents: int = Budget().latents,
+        latents: int = LATENTS,
         seed: int = 0,
         watch: Callable[[float, str], None] = lambda done, note: None,
     ) -> Collected:
@@ -87,9 +88,10 @@ class Steering:
         method: str = "flow",
         *,
         guide: Classifier | str | Path | None = None,
-        latents: int = Budget().latents,
-        steps: int = Budget().steps,
+        latents: int = LATENTS,
+        steps: int = STEPS,
         seed: int = 0,
+        keep: bool = True,
         watch: Callable[[float, str], None] = lambda done, note: None,
     ) -> Fitted:
         """Fit a method, and keep it in the model's folder where the model has one.
@@ -106,6 +108,8 @@ class Steering:
             Of training, for each network that the method learns.
         seed
             Of latents and trainings.
+        keep
+            Write it into the model's folder; else it is in memory alone.
         watch
             Told the share that is done, and a note.
 
@@ -143,7 +147,7 @@ class Steering:
         )
         fitted = Fitted(steerer, facts)
         self._fitted[method] = fitted
-        if self.folder is not None:
+        if keep and self.folder is not None:
             self.save(self.folder, {method: fitted})
         return fitted
 

@@ -36,7 +36,7 @@ class DamagedError(PocketganError):
     """A checkpoint that cannot be used: the one before it is."""
 
 
-class Facts(BaseModel):
+class CheckpointFacts(BaseModel):
     """`state.json` of a checkpoint: what is no tensor."""
 
     nimg: int
@@ -61,7 +61,7 @@ def save_checkpoint(folder: Path, state: TrainState) -> Path:
     target = folder / f"nimg-{state.nimg:012d}"
     if target.exists() and not _is_damaged(target):
         return target  # a function of nimg: what is there is what would be written
-    facts = Facts(
+    facts = CheckpointFacts(
         nimg=state.nimg,
         summed=state.summed,
         seconds=round(state.seconds, 3),
@@ -212,9 +212,9 @@ def _is_damaged(path: Path) -> bool:
     return False
 
 
-def _facts(path: Path) -> Facts:
+def _facts(path: Path) -> CheckpointFacts:
     try:
-        return Facts.model_validate(read_json(path / FACTS))
+        return CheckpointFacts.model_validate(read_json(path / FACTS))
     except ValidationError as error:
         raise DamagedError(f"{path / FACTS}: {complaint(error)}") from error
 
