@@ -1,7 +1,7 @@
 """How many files and functions of the package a command passes: ``python tests/hops.py generate digits --count 10``.
 
-``step RECIPE`` counts one training step instead. Figures in docs/architecture.md are made by it. What the cache keeps is not
-made again, so a command such as ``evaluate digits --count 1000`` is counted the second time.
+``step RECIPE`` counts one training step instead. Figures in docs/architecture.md are made by it. What the cache keeps
+is not made again, so ``evaluate digits --count 1000`` is counted the second time.
 """
 
 from __future__ import annotations

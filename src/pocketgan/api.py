@@ -124,8 +124,15 @@ def run(
         steps.forget(folder, outdated)
     if "train" not in skip:
         display.line(f"[1/5] training {wanted.name}")
-        own = {"tensorboard": tensorboard, "inexact": inexact, "on_trouble": on_trouble}
-        train(wanted, out=folder.path, device=device, quiet=quiet, **own)
+        train(
+            wanted,
+            out=folder.path,
+            tensorboard=tensorboard,
+            inexact=inexact,
+            on_trouble=on_trouble,
+            device=device,
+            quiet=quiet,
+        )
     steps.forget(folder, outdated - {"train"})
     model = Model.load(folder.path, device)
     model.recipe = model.recipe.changed("data", source=wanted.data.source)  # the same images, where they lie now
@@ -803,7 +810,7 @@ def evaluate(
 
     if out is not None:
         refuse_existing(user_path(out))
-    place = find_device(device)
+    where = find_device(device)
     if isinstance(subject, str | Path):
         subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject)
     scored = score(
@@ -814,7 +821,7 @@ def evaluate(
         seed=seed,
         trained_on=None if trained_on is None else str(trained_on),
         tstr=tstr,
-        device=place,
+        device=where,
         display=Display(quiet),
     )
     if out is not None:

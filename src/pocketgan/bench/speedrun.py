@@ -28,7 +28,7 @@ COLUMNS = {  # of the table: metric, heading
 }
 
 
-class Entry(NamedTuple):
+class SeedResult(NamedTuple):
     """One seed's training and scorecard."""
 
     seed: int
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
 def speedrun(
     recipe: str | Recipe, seeds: Sequence[int], out: Path, *, split: str, display: Display, **options: Any
-) -> list[Entry]:
+) -> list[SeedResult]:
     """Train a recipe once for each seed, score each model with `tstr`, and write `speedrun.json` and `speedrun.md`.
 
     What `out` holds already is kept, so that a run that was stopped goes on.
@@ -72,7 +72,9 @@ def speedrun(
         wanted = gan_recipe(recipe, {**options, "seed": seed, "split": LEARNS_FROM[split]})
         display.line(f"{wanted.name}, seed {seed}")
         model = train(wanted, out=run, quiet=display.quiet)
-        entries.append(Entry(seed, model.facts.nimg, _seconds(RunFolder(run)), _card(model, run, split, seed, display)))
+        entries.append(
+            SeedResult(seed, model.facts.nimg, _seconds(RunFolder(run)), _card(model, run, split, seed, display))
+        )
     rows = [{"seed": e.seed, "nimg": e.nimg, "seconds": e.seconds, **_values(e)} for e in entries]
     made_with = model.facts.made_with.as_json()
     content = {"format_version": FORMAT_VERSION, "recipe": wanted.name, "split": split, "made_with": made_with}
@@ -94,11 +96,11 @@ def _card(model: Model, run: Path, split: str, seed: int, display: Display) -> S
     return evaluate(model, split=split, seed=seed, tstr=labelled, out=folder, quiet=display.quiet)
 
 
-def _values(entry: Entry) -> dict[str, float | None]:
+def _values(entry: SeedResult) -> dict[str, float | None]:
     return {metric: entry.value(metric) for metric in COLUMNS}
 
 
-def _markdown(name: str, entries: Sequence[Entry], made_with: dict[str, Any]) -> str:
+def _markdown(name: str, entries: Sequence[SeedResult], made_with: dict[str, Any]) -> str:
     card = entries[0].card
     versions = ", ".join(f"{key} {value}" for key, value in made_with.items())
     lines = [

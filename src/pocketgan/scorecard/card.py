@@ -16,7 +16,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.models.judge import Judge
 from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated
-from pocketgan.scorecard.measure import Measured, Progress, measure
+from pocketgan.scorecard.measure import Measured, OnStage, measure
 from pocketgan.scorecard.verdict import Evidence, Fault, find_faults, verdict
 from pocketgan.scorecard.yardstick import JudgedImages, Yardstick, part_of, yardstick
 
@@ -158,7 +158,7 @@ def floor_of(
     fresh: ImageSet,
     rest: ImageSet,
     count: int,
-    on_progress: Progress | None = None,
+    on_progress: OnStage | None = None,
 ) -> Floor:
     """Real images' own figures with `count` of those that `floor_sets` sets aside, computed once and then cached."""
     chosen = fresh.rows(part_of(fresh, count, FLOOR_SEED))
@@ -193,7 +193,7 @@ def make_card(
     *,
     balanced: bool = False,
     made_by: dict[str, Any] | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnStage | None = None,
 ) -> tuple[Scorecard, Measured]:
     """Score a set of images.
 

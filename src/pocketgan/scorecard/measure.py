@@ -59,11 +59,11 @@ class Measured:
 
 
 STAGES = ("distances", "neighbours", "classes", "copies, pixels", "copies, judge", "twins", "appearance")
-Progress = Callable[[int, str], None]  # stages done of `STAGES`, and which one begins
+OnStage = Callable[[int, str], None]  # stages done of `STAGES`, and which one begins
 
 
 def measure(
-    yard: Yardstick, judged: JudgedImages, balanced: bool = False, on_progress: Progress | None = None
+    yard: Yardstick, judged: JudgedImages, balanced: bool = False, on_progress: OnStage | None = None
 ) -> Measured:
     """Every metric but `tstr`.
 

@@ -62,10 +62,10 @@ def tstr(
 
     known, hits = [], []
     # without the second word a GPU's figures would be those of versions that did not seed it
-    place = "cpu" if device.type == "cpu" else f"{device_name(device)} seeded"
+    where = "cpu" if device.type == "cpu" else f"{device_name(device)} seeded"
     for seed in SEEDS:
         recipe = CLASSIFIER_PRESETS[RECIPE].recipe.model_dump_json()
-        key = f"tstr {recipe} seed {seed} {place} {real.digest} {test.digest}"
+        key = f"tstr {recipe} seed {seed} {where} {real.digest} {test.digest}"
         known.append(cached(key, lambda seed=seed: {"hits": learn(real, seed)})["hits"])  # type: ignore[misc]
         done += 1
     for seed in SEEDS:

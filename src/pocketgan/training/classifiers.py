@@ -39,7 +39,7 @@ TICK_STEPS = 25  # steps between two milestones inside an epoch
 HELD_OUT = 1 / 6  # share kept from a classifier's training where the images come without a test split
 
 
-class Progress(NamedTuple):
+class Learned(NamedTuple):
     """Where a classifier's training stands; loss and accuracy are averages since the epoch began."""
 
     nimg: int
@@ -51,7 +51,7 @@ class Progress(NamedTuple):
 
 def train_classifier_steps(
     network: nn.Module, data: ImageSet, recipe: ClassifierRecipe, device: torch.device
-) -> Iterator[Progress]:
+) -> Iterator[Learned]:
     """Train `network` in place for the recipe's epochs, yielding every `TICK_STEPS` steps and at each epoch's end.
 
     The images lie whole on the device, as bytes, and a step waits for the device once.
@@ -99,7 +99,7 @@ def train_classifier_steps(
                 mean_loss, accuracy = (sums / step).tolist()
                 if step == steps and epoch == recipe.epochs and average:
                     network.load_state_dict(average)
-                yield Progress(nimg, epoch, step == steps, mean_loss, accuracy)
+                yield Learned(nimg, epoch, step == steps, mean_loss, accuracy)
 
 
 @torch.no_grad()

@@ -58,13 +58,13 @@ def train_in(
         return Model.load(run.path, device)
     if tensorboard:
         check_tensorboard()
-    place = find_device(device)
+    where = find_device(device)
     check_objective(wanted, data.shape, len(data.class_names))
     if start is not None:
         check_fit(start, wanted, data.shape, len(data.class_names))
     for note in notes:
         display.line(note)
-    final = _decided(wanted, data, place) if begun is None else begun.recipe
+    final = _decided(wanted, data, where) if begun is None else begun.recipe
     choosing = _choosing_guide(final, data) if final.schedule.until_good else None
     watching = guide_for(data.shape, data.class_names, device)
     with run.alone():
@@ -80,7 +80,7 @@ def train_in(
             run=run,
             recipe=final if begun is None else begun.recipe,
             data=data,
-            device=place,
+            device=where,
             display=display,
             policy=policy,
             tensorboard=tensorboard,
