@@ -508,9 +508,9 @@ def generate(
     from pocketgan.core.terminal import Display
     from pocketgan.data.pictures import folder_names
     from pocketgan.models.classifier import Classifier
+    from pocketgan.models.model import labelled
     from pocketgan.models.saved import weights_digest
     from pocketgan.runs.folder import MODEL
-    from pocketgan.steer.guides import labelled
     from pocketgan.steer.wish import Wish
     from pocketgan.writers import export_samples
     from pocketgan.writers.sharded import export_shard, shard_named

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import to_bytes
 from pocketgan.core.rng import BLOCK, balanced_labels, latents
 from pocketgan.data.image_set import Samples, class_index, joined
+from pocketgan.models.classifier import Classifier, guide_for
+from pocketgan.models.judge import refuse_judge
 from pocketgan.models.saved import check_sum, load_weights, model_folder, read_model_file, save_networks
 from pocketgan.networks.architectures import empty_discriminator, empty_generator
 from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, parameter_count
@@ -383,3 +386,26 @@ def draw(generator: Generator, z: Tensor, labels: Tensor | None = None, *, exact
             y = sent(y, device)
         made.append(to_bytes(generator(sent(padded, device), y), generator.pixels)[: len(part)].contiguous())
     return torch.cat(made).cpu()
+
+
+def labelled(parts: Iterator[Samples], model: Model, classifier: Classifier | None) -> Iterator[Samples]:
+    """The same parts, with labels read by a classifier where the model could not be asked for any.
+
+    Raises
+    ------
+    UsageError
+        The classifier reads images of another shape.
+    """
+    if model.conditional:
+        return parts
+    reader = guide_for(model.shape, model.class_names) if classifier is None else classifier
+    if reader is None:
+        return parts
+    refuse_judge(reader, "--classifier")
+    if reader.shape != model.shape:
+        raise UsageError(f"the classifier reads images {list(reader.shape)}, the model makes {list(model.shape)}")
+    return (_read(part, reader) for part in parts)
+
+
+def _read(part: Samples, reader: Classifier) -> Samples:
+    return replace(part, labels=reader.label(part.images), class_names=reader.class_names, label_source="guide")

@@ -9,11 +9,10 @@ from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import FakeSet, read_fakes
 from pocketgan.metrics.labels import ErrorRate, confusion, error_rate, label_counts, least_sure
 from pocketgan.models.classifier import Classifier
-from pocketgan.models.model import Model
+from pocketgan.models.model import Model, labelled
 from pocketgan.runs.facts import Rate, Scores, Summary, Timing, Unsure
 from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.card import Scorecard
-from pocketgan.steer.guides import labelled
 from pocketgan.training.classifiers import learning_and_test_sets
 
 MANY_FAKES = 10_000  # as many as MNIST's test images

@@ -1,25 +1,20 @@
-"""A generator and a guide that stay as they are: what every method looks through, which guide, and what it labels."""
+"""A generator and a guide that stay as they are: what every method looks through, and which guide that is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import PixelRange, to_unit
-from pocketgan.data.image_set import Samples
 from pocketgan.models.classifier import Classifier, guide_for, is_shipped_guide
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.saved import holds
 from pocketgan.networks.contracts import Generator, Shape
 from pocketgan.runs.folder import CLASSIFIER
-
-if TYPE_CHECKING:
-    from pocketgan.models.model import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,26 +111,3 @@ def keep_guide(guide: Classifier, folder: Path) -> None:
     """Write a guide beside the fits in a model's folder, where it is not the shipped one."""
     if not is_shipped_guide(guide):
         guide.save(folder / FOLDER / GUIDE)
-
-
-def labelled(parts: Iterator[Samples], model: Model, classifier: Classifier | None) -> Iterator[Samples]:
-    """The same parts, with labels read by a classifier where the model could not be asked for any.
-
-    Raises
-    ------
-    UsageError
-        The classifier reads images of another shape.
-    """
-    if model.conditional:
-        return parts
-    reader = guide_for(model.shape, model.class_names) if classifier is None else classifier
-    if reader is None:
-        return parts
-    refuse_judge(reader, "--classifier")
-    if reader.shape != model.shape:
-        raise UsageError(f"the classifier reads images {list(reader.shape)}, the model makes {list(model.shape)}")
-    return (_read(part, reader) for part in parts)
-
-
-def _read(part: Samples, reader: Classifier) -> Samples:
-    return replace(part, labels=reader.label(part.images), class_names=reader.class_names, label_source="guide")

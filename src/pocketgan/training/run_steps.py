@@ -17,14 +17,13 @@ from pocketgan.data.load import learning_images
 from pocketgan.data.pictures import FakesWriter
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
-from pocketgan.models.model import Model
+from pocketgan.models.model import Model, labelled
 from pocketgan.models.saved import holds, save_state_dict
 from pocketgan.networks.architectures import empty_generator, settled
 from pocketgan.networks.classifiers import SMALLEST_SIDE
 from pocketgan.recipes import CLASSIFIER_PRESETS, ClassifierRecipe, Recipe, classifier_recipe
 from pocketgan.runs.facts import StartEvent
 from pocketgan.runs.folder import CLASSIFIER, RunFolder
-from pocketgan.steer.guides import labelled
 from pocketgan.training.classifiers import learning_and_test_sets, train_classifier
 
 FAKES = 100  # the classic assignment's fake data set

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -21,9 +21,7 @@ from pocketgan.core.files import refuse_existing, user_path, whole_folder, write
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.data.image_set import PROVENANCE, ImageSet, Samples, licence_named
 from pocketgan.data.pictures import FakesWriter
-from pocketgan.models.classifier import Classifier, guide_for
-from pocketgan.models.judge import refuse_judge
-from pocketgan.models.model import Model
+from pocketgan.models.classifier import Classifier
 from pocketgan.writers.arrays import IDXWriter, NPZWriter, pieces, split
 from pocketgan.writers.shards import ParquetWriter, TFRecordWriter, WebDatasetWriter
 
