@@ -10,7 +10,7 @@ from torch import nn
 
 from pocketgan.core.errors import UsageError
 from pocketgan.models.summary import layer_table
-from pocketgan.networks.architectures import ARCHITECTURES, build_pair, check_networks
+from pocketgan.networks.architectures import ARCHITECTURES, build_pair, settled
 from pocketgan.networks.classifiers import CLASSIFIERS, build_classifier
 from pocketgan.networks.contracts import Dropout, parameter_count
 from pocketgan.recipes import GAN_PRESETS, ModelConfig, Recipe
@@ -151,7 +151,7 @@ def test_what_a_pair_cannot_be_or_make_is_refused(
     architecture: str, options: dict[str, int], shape: tuple[int, int, int], classes: int, word: str
 ) -> None:
     with pytest.raises(UsageError, match=word):
-        check_networks(Recipe(model=ModelConfig(architecture=architecture, **options)), shape, classes)
+        settled(Recipe(model=ModelConfig(architecture=architecture, **options)), shape, classes)
 
 
 @pytest.mark.parametrize("architecture", ["pocket", "pocket-free"])

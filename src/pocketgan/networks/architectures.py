@@ -141,19 +141,6 @@ def architecture_of(recipe: Recipe) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def check_networks(recipe: Recipe, shape: Shape, classes: int) -> None:
-    """Refuse a pair that there is not, what it cannot be, and images that it cannot learn.
-
-    Raises
-    ------
-    UsageError
-        The architecture is unknown, it has no clusters or no other number of channels, a layer does not fit the one
-        before or the images, or it needs labels and there are none.
-    """
-    with _fitting(recipe, shape) as architecture:
-        architecture.check(recipe, shape, classes)
-
-
 @contextmanager
 def _fitting(recipe: Recipe, shape: Shape) -> Iterator[Architecture]:
     """The recipe's architecture, for a block that checks or builds it: what that refuses is told with a remedy."""
@@ -189,7 +176,7 @@ def build_pair(recipe: Recipe, shape: Shape, classes: int) -> tuple[Generator, D
     Raises
     ------
     UsageError
-        As in `check_networks`.
+        As in `settled`.
     """
     with _fitting(recipe, shape) as architecture:
         if isinstance(architecture, Own):
@@ -247,7 +234,8 @@ def settled(recipe: Recipe, shape: Shape, classes: int) -> tuple[Recipe, tuple[s
     Raises
     ------
     UsageError
-        As in `check_networks`.
+        The architecture is unknown, it has no clusters or no other number of channels, a layer does not fit the one
+        before or the images, or it needs labels and there are none.
     """
     with _fitting(recipe, shape) as architecture:
         if not isinstance(architecture, Own):
