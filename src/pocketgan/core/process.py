@@ -35,6 +35,11 @@ class Stop:
             _end(number)
         self.came = number
 
+    def ask(self) -> None:
+        """Ask for the end as SIGTERM does."""
+        if self.came is None:
+            self.came = signal.SIGTERM
+
     def obey(self) -> None:
         """End now if a signal has come.
 

@@ -60,6 +60,7 @@ class RunFolder:
         self.code_file = self.path / CODE  # of a user's own networks
         self.events_file = self.path / "events.jsonl"
         self.timings_file = self.path / "timings.jsonl"
+        self.live_file = self.path / ".live.json"  # while a training runs: where its live channel is
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"

@@ -1,23 +1,25 @@
 """Who listens to a training: what it shows, logs, draws, watches and saves.
 
-The loop yields milestones and knows none of this. A new listener (a live channel, say) is one class and one row of
-`LISTENERS`; the training stays as it is.
+The loop yields milestones and knows none of this. A new listener is one class and one row of `LISTENERS`; the training
+stays as it is.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
-from pocketgan.core.errors import UsageError
+from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import grid, to_png
-from pocketgan.core.process import Crowding, peak_memory_mb
+from pocketgan.core.process import Crowding, Stop, peak_memory_mb
 from pocketgan.core.terminal import Bar, Display
 from pocketgan.data.image_set import ImageSet, Samples
 from pocketgan.models.classifier import Classifier
@@ -25,15 +27,26 @@ from pocketgan.models.model import Model
 from pocketgan.recipes import Recipe
 from pocketgan.runs.facts import EpochEvent, Timing, TroubleEvent
 from pocketgan.runs.folder import RunFolder
+from pocketgan.training.channel import CURVE_POINTS, Allowance, Asked, Channel, Curve, Point, Viewer
 from pocketgan.training.checkpoint import save_checkpoint
 from pocketgan.training.health import GUIDED_SAMPLES, Goodness, Policy, Watch
 from pocketgan.training.loop import Milestone
+from pocketgan.training.shown import Judged
 from pocketgan.training.starting import Start
 from pocketgan.training.state import TrainState
-from pocketgan.training.trouble import FiniteCheck, Trouble, TroubleError
+from pocketgan.training.trouble import REMEDIES, FiniteCheck, Trouble, TroubleError
 
 SAMPLES = 100  # in a sample grid, always of the same latents
+COLUMNS = 10  # of such a grid
 CHECKPOINT_SECONDS = 10.0  # at most this much training, and the step that runs then, is lost with a kill
+
+# of the live channel
+TOLD_SHARE, DRAWN_SHARE = 0.004, 0.012  # of the training's time that its numbers and its pictures may take
+TOLD_SECONDS, DRAWN_SECONDS = 0.1, 0.5  # from one to the next at least; the second as long as no other rate is asked
+POLL_SECONDS, HELD_SECONDS = 0.05, 0.1  # from one look at who comes and what they ask to the next; in a pause
+MARKS = 64  # the last milestones, by which the speed is told
+MOST_RATE, MOST_STEPS = 60.0, 1000
+COMMANDS = ("go", "pause", "rate", "release", "step", "stop", "take")
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,8 @@ class Training:
     state: TrainState
     model: Model  # its networks are the state's own, not copies
     finite: FiniteCheck
-    stopping: bool = False  # a signal has come: this milestone is the last, and what is to be kept must be saved
+    stop: Stop
+    losses: list[float] = field(default_factory=lambda: [0.0, 0.0])  # of the last step: discriminator, generator
     saved_at: float = field(default_factory=time.perf_counter)
 
     @property
@@ -82,10 +96,15 @@ class Training:
         """Images a second, over all of the training."""
         return self.state.nimg / self.state.seconds
 
-    def samples(self, count: int) -> Samples:
-        """Samples of the generator as it is, always of the same latents."""
+    @property
+    def stopping(self) -> bool:
+        """Whether the end was asked for: this milestone is the last, and what is to be kept must be saved."""
+        return self.stop.came is not None
+
+    def samples(self, count: int, *, exact: bool = True) -> Samples:
+        """Samples of the generator as it is, always of the same latents; `exact` as in `Model.images`."""
         self.model.generator.eval()
-        samples = self.model.sample(count, seed=self.setup.recipe.seed)
+        samples = self.model.sample(count, seed=self.setup.recipe.seed, exact=exact)
         self.state.generator.train()
         return samples
 
@@ -219,7 +238,7 @@ class Pictures(Listener):
         if not (milestone.epoch <= 5 or milestone.epoch % every == 0 or milestone.finished):
             return
         samples = training.samples(SAMPLES)
-        sheet = grid(samples.images, columns=10)
+        sheet = grid(samples.images, columns=COLUMNS)
         write_bytes(self.setup.run.sample_file(milestone.epoch), to_png(sheet))
         self.setup.display.picture(samples.images.numpy())
         if self.board is not None:
@@ -276,6 +295,187 @@ class Contentment(Listener):
         return None
 
 
+class Live(Listener):
+    """Tells whoever looks through the live channel how it goes, and pauses, steps and stops as they ask.
+
+    It never waits for a viewer, and with nobody looking it draws nothing. What it tells and draws takes at most
+    `TOLD_SHARE` and `DRAWN_SHARE` of the time. Nothing that is trained depends on it: a pause holds between two steps.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.channel, self.curve = Channel(setup.run), Curve()
+        self.telling, self.drawing = Allowance(TOLD_SHARE, TOLD_SECONDS), Allowance(DRAWN_SHARE, DRAWN_SECONDS)
+        self.fresh: deque[Point] = deque(maxlen=CURVE_POINTS)  # steps that nobody was told of yet
+        self.left: int | None = None  # steps until it holds; None while it runs
+        self.controller: tuple[Viewer, str] | None = None
+        self.polled_at = 0.0
+        self.marks: deque[tuple[int, float]] = deque(maxlen=MARKS)  # nimg and seconds, for the speed
+        self.health: list[dict[str, Any]] = []
+        self.health_size = -1  # of the events' file, when it was read
+        self.judged: Judged | None = None
+
+    def on_start(self, training: Training) -> None:
+        self.channel.open()
+        self.curve.back_to(training.state.nimg)
+        self.fresh.clear()
+        self.marks.clear()
+        self.marks.append((training.state.nimg, training.state.seconds))
+
+    def on_step(self, training: Training) -> None:
+        nimg = training.state.nimg + self.setup.recipe.schedule.batch_size
+        point = self.curve.add(nimg, *training.losses)
+        if self.channel.viewers:
+            self.fresh.append(point)
+        if self.left:
+            self.left -= 1
+        now = time.perf_counter()
+        if now - self.polled_at >= POLL_SECONDS:
+            self.polled_at = now
+            self._obey(training, self.channel.poll())
+
+    def wants_milestone(self, training: Training) -> bool:
+        if self.left is not None:
+            return self.left == 0
+        now = time.perf_counter()
+        return self.channel.watched and (self.telling.due(now) or self.drawing.due(now))
+
+    def on_milestone(self, training: Training, milestone: Milestone) -> None:
+        self.marks.append((milestone.nimg, training.state.seconds))
+        if self.left == 0 and not milestone.finished and not training.stopping:
+            self._hold(training, milestone)
+        elif self.channel.watched:
+            self._greet(training, milestone)
+            began = time.perf_counter()
+            if self.telling.due(began) or milestone.finished:
+                self._tell(training, milestone)
+                self.telling.spent(began, time.perf_counter())
+            began = time.perf_counter()
+            if self.drawing.due(began) or milestone.finished:
+                self.channel.tell(*self._picture(training))
+                self.drawing.spent(began, time.perf_counter())
+
+    def on_end(self, training: Training, reason: str | None) -> None:
+        self.channel.tell({"type": "end", "reason": reason, "nimg": training.state.nimg})
+        self.channel.close()
+
+    def _hold(self, training: Training, milestone: Milestone) -> None:
+        """Save, and wait between two steps until somebody wants another one."""
+        training.save()
+        self.setup.display.line(f"paused and saved at nimg {milestone.nimg}; pocketgan lab lets it go on")
+        self._tell(training, milestone)
+        if self.channel.watched:
+            self.channel.tell(*self._picture(training))
+        while self.left == 0 and not training.stopping:
+            self._obey(training, self.channel.poll(HELD_SECONDS))
+            self._greet(training, milestone)
+        self._tell(training, milestone)
+
+    def _obey(self, training: Training, asked: list[Asked]) -> None:
+        """Do what viewers ask, and answer each."""
+        for viewer, content in asked:
+            refused = self._do(training, viewer, content)
+            answer = {"type": "answer", "number": content.get("number"), "ok": not refused, "why": refused}
+            self.channel.tell(answer, to=viewer)
+
+    def _do(self, training: Training, viewer: Viewer, content: Mapping[str, Any]) -> str:
+        """Do what is asked; if not, why not."""
+        do, by, steps = content.get("do"), str(content.get("by")), content.get("steps", 1)
+        if self.controller is not None and self.controller[0] not in self.channel.viewers:
+            self.controller = None
+        if do not in COMMANDS:
+            return f"{do!r} is no command{nearest(str(do), COMMANDS)}"
+        if do == "rate":
+            rate = content.get("pictures_per_second")
+            if not isinstance(rate, int | float) or not 0 < rate <= MOST_RATE:
+                return f"pictures_per_second must lie above 0, and be {MOST_RATE:g} at most"
+            self.drawing.seconds = 1 / rate
+            return ""
+        if do == "release":
+            self.controller = None if self.controller == (viewer, by) else self.controller
+            return ""
+        if do != "take" and self.controller not in (None, (viewer, by)):
+            return "somebody else controls this training; take over first"
+        if do == "step" and (not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS):
+            return f"steps must be a whole number from 1 to {MOST_STEPS}"
+        self.controller = viewer, by
+        if do == "stop":
+            training.stop.ask()
+        elif do == "step":
+            self.left = (self.left or 0) + int(steps)
+        elif do != "take":
+            self.left = None if do == "go" else 0
+        return ""
+
+    def _greet(self, training: Training, milestone: Milestone) -> None:
+        """Tell those who have just come, or who missed something, all that they need."""
+        for viewer in [viewer for viewer in self.channel.viewers if viewer.is_new and not viewer.waiting]:
+            viewer.is_new = False
+            recipe, points = self.setup.recipe, [[nimg, round(d, 5), round(g, 5)] for nimg, d, g in self.curve.points]
+            hello = {
+                "type": "hello",
+                "recipe": recipe.name,
+                "seed": recipe.seed,
+                "batch_size": recipe.schedule.batch_size,
+                "total_nimg": self.setup.total,
+                "epochs": self.setup.epochs,
+                "images": len(self.setup.data),
+                "class_names": self.setup.data.class_names,
+                "curve": {"steps": self.curve.steps, "points": points},
+            }
+            self.channel.tell(hello, to=viewer)
+            self.channel.tell(self._numbers(training, milestone, []), to=viewer)
+            if self.left == 0:
+                self.channel.tell(*self._picture(training), to=viewer)
+
+    def _tell(self, training: Training, milestone: Milestone) -> None:
+        """Tell all how it goes, with the losses of the steps since they were last told."""
+        self.channel.tell(self._numbers(training, milestone, list(self.fresh)))
+        self.fresh.clear()
+
+    def _numbers(self, training: Training, milestone: Milestone, fresh: list[Point]) -> dict[str, Any]:
+        (first, began), (last, ended) = self.marks[0], self.marks[-1]
+        speed = (last - first) / (ended - began) if ended > began else None
+        state = "stopping" if training.stopping else "running" if self.left is None else "stepping"
+        return {
+            "type": "numbers",
+            "state": "paused" if self.left == 0 and state == "stepping" else state,
+            "nimg": milestone.nimg,
+            "epoch": milestone.epoch,
+            "losses": [[nimg, round(d, 5), round(g, 5)] for nimg, d, g in fresh],
+            "r1": milestone.r1,
+            "images_per_second": speed and round(speed, 1),
+            "seconds_left": speed and round((self.setup.total - milestone.nimg) / speed, 1),
+            "controller": None if self.controller is None else self.controller[1],
+            "health": self._health(),
+        }
+
+    def _health(self) -> list[dict[str, Any]]:
+        """What the watch has said, read again where the events have grown."""
+        size = self.setup.run.events_file.stat().st_size
+        if size != self.health_size:
+            said = [event for event in self.setup.run.events() if isinstance(event, TroubleEvent)]
+            self.health = [{**event.as_json(), "remedy": REMEDIES.get(event.kind, "")} for event in said]
+            self.health_size = size
+        return self.health
+
+    def _picture(self, training: Training) -> tuple[dict[str, Any], bytes]:
+        """The grid's pixels, uint8 ``[SAMPLES, C, H, W]``, and the discriminator's logits."""
+        setup, state = self.setup, training.state
+        images = training.samples(SAMPLES, exact=False).images
+        if self.judged is None:
+            told, pixels = state.generator.conditional, state.generator.pixels
+            self.judged = Judged(setup.data, setup.recipe, told, pixels)
+        head = {
+            "type": "picture",
+            "nimg": state.nimg,
+            "shape": list(images.shape),
+            "columns": COLUMNS,
+            "logits": self.judged.look(state)._asdict(),
+        }
+        return head, images.numpy().tobytes()
+
+
 class Saver(Listener):
     """Writes a checkpoint from time to time, and before a signal is obeyed."""
 
@@ -298,7 +498,8 @@ LISTENERS: tuple[Callable[[Setup], Listener], ...] = (  # in the order in which 
     Pictures,
     HealthWatch,
     Contentment,
-    Saver,
+    Live,
+    Saver,  # after Live, where the end may be asked for in a pause
 )
 
 

@@ -52,7 +52,7 @@ def train_to_the_end(setup: Setup, *, resumes: bool) -> Model:
     listeners = listeners_of(setup)
     end = run.finish() if resumes else None  # kept where the state is that of the end: only the model lacks
     with held_back() as stop:
-        training = Training(setup, state, _model_of(setup, state), FiniteCheck(state))
+        training = Training(setup, state, _model_of(setup, state), FiniteCheck(state), stop)
         reason = None if end is None else end.reason
         try:
             while reason is None:
@@ -63,7 +63,7 @@ def train_to_the_end(setup: Setup, *, resumes: bool) -> Model:
                 except TroubleError as error:
                     reason = None
                     state = _rolled_back(setup, error)
-                    training = Training(setup, state, _model_of(setup, state), FiniteCheck(state))
+                    training = Training(setup, state, _model_of(setup, state), FiniteCheck(state), stop)
         finally:
             for listener in listeners:
                 listener.on_end(training, reason)
@@ -83,6 +83,7 @@ def _train(training: Training, listeners: list[Listener], stop: Stop) -> str:
     setup, state = training.setup, training.state
 
     def after_step(_: TrainState, losses: list[float]) -> bool:
+        training.losses = losses
         for listener in listeners:
             listener.on_step(training)
         return stop.came is not None or any(listener.wants_milestone(training) for listener in listeners)
@@ -93,7 +94,6 @@ def _train(training: Training, listeners: list[Listener], stop: Stop) -> str:
     steps = train_steps(state, setup.data, recipe, after_step, clusters_of=setup.recipe, finite=training.finite)
     for milestone, seconds in _timed(steps):
         state.seconds += seconds
-        training.stopping = stop.came is not None
         for listener in listeners:
             if (reason := listener.on_milestone(training, milestone)) is not None:
                 return reason
