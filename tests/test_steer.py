@@ -188,13 +188,27 @@ def test_what_the_guide_reads_rightly_is_not_drawn_again(steered: Model) -> None
 
 def test_a_picture_that_the_generator_made_is_found_again(steered: Model) -> None:
     made = steered.sample(3, label=1, method="bank").images
-    found = steered.steer.invert(made)
+    found = steered.invert(made)
     assert float(found.errors.median()) < 0.02
     assert float(found.errors.max()) < 0.15
     assert same(found.images, steered.images(found.latents))
     assert float(found.latents.norm(dim=1).max()) <= 16**0.5 + 2.0 + 1e-3
     with pytest.raises(UsageError, match="makes pictures"):
-        steered.steer.invert(made[:, :, 2:, 2:])
+        steered.invert(made[:, :, 2:, 2:])
+
+
+def test_a_conditional_model_finds_the_class_of_a_picture_too() -> None:
+    model = Model.load("digits", "cpu")
+    made = model.sample(2, label=3, seed=9)
+    found = model.invert(made.images)
+    assert found.labels is not None
+    assert found.labels.tolist() == [3, 3]
+    assert float(found.errors.max()) < 0.15
+    assert same(found.images, model.images(found.latents, found.labels))
+    asked = model.invert(made.images[:1], label=8)
+    assert asked.labels is not None
+    assert asked.labels.tolist() == [8]
+    assert float(asked.errors[0]) > float(found.errors[0])
 
 
 def test_slerp_turns_evenly_from_end_to_end() -> None:

@@ -27,6 +27,7 @@ from pocketgan.recipes import Recipe
 from pocketgan.recipes.code import Factory, find_beside, remember_classes, trust_here
 from pocketgan.runs.facts import PairFacts, PairFile
 from pocketgan.runs.folder import MODEL, MODEL_FILE
+from pocketgan.steer.search import Inversion, invert
 from pocketgan.steer.steering import Steering
 from pocketgan.steer.wish import Wish
 
@@ -198,6 +199,44 @@ class Model:
         for label in set() if labels is None else set(labels.tolist()):
             class_index(label, self.class_names)
         return draw(self.generator, z, labels, exact=exact) if len(z) else torch.empty(0, *self.shape).byte()
+
+    def invert(
+        self,
+        pictures: Tensor,
+        *,
+        label: int | None = None,
+        seed: int = 0,
+        watch: Callable[[float, str], None] = lambda done, note: None,
+    ) -> Inversion:
+        """The latents whose images come nearest to pictures.
+
+        Parameters
+        ----------
+        pictures
+            uint8 ``[N, C, H, W]``, of the model's size.
+        label
+            The class that a conditional model is asked for; without it the one that comes nearest.
+        seed
+            Of the starts.
+        watch
+            Told the share that is done, and a note.
+
+        Raises
+        ------
+        UsageError
+            The pictures have another size, or there is no such class.
+        """
+        if label is not None:
+            self._check_label(label)
+        classes = range(len(self.class_names)) if label is None else [label]
+        return invert(
+            self.generator,
+            self.images,
+            pictures,
+            classes=classes if self.conditional else (),
+            seed=seed,
+            watch=watch,
+        )
 
     def _source(self, wish: Wish, stop: int) -> _Source:
         """Where latents come from; `stop` is the index after the last one."""

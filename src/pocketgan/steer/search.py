@@ -8,7 +8,7 @@ The inversion stays inside the ball of the prior.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.pixels import to_floats
+from pocketgan.core.pixels import to_floats, to_unit
 from pocketgan.core.rng import derive, latents
+from pocketgan.networks.contracts import Generator
 from pocketgan.steer.guides import Frozen
 from pocketgan.steer.method import SURE, Budget, Context
 
@@ -94,24 +95,37 @@ class Inversion(NamedTuple):
         What the generator makes of them, uint8 ``[N, C, H, W]``.
     errors
         Root mean square difference of the pixels, in [0, 1], float32 ``[N]``.
+    labels
+        The class that a conditional generator is asked for, int64 ``[N]``; None for others.
     """
 
     latents: Tensor
     images: Tensor
     errors: Tensor
+    labels: Tensor | None = None
 
 
 def invert(
-    frozen: Frozen, pictures: Tensor, seed: int = 0, watch: Callable[[float, str], None] = lambda done, note: None
+    generator: Generator,
+    draw: Callable[[Tensor, Tensor | None], Tensor],
+    pictures: Tensor,
+    *,
+    classes: Sequence[int] = (),
+    seed: int = 0,
+    watch: Callable[[float, str], None] = lambda done, note: None,
 ) -> Inversion:
     """The latents whose images come nearest to pictures, by squared error of the pixels.
 
     Parameters
     ----------
-    frozen
-        The generator; the guide is not asked.
+    generator
+        In evaluation mode.
+    draw
+        From latents ``[N, D]`` and labels to images uint8 ``[N, C, H, W]``, as the model itself makes them.
     pictures
         uint8 ``[N, C, H, W]``, of the generator's size.
+    classes
+        That a conditional generator may be asked for; the nearest starts decide which of them it is.
     seed
         Of the latents that starts are chosen from: for each picture those whose images are nearest.
     watch
@@ -122,29 +136,36 @@ def invert(
     UsageError
         The pictures have another size.
     """
-    dim = frozen.generator.latent_dim
+    dim = generator.latent_dim
     pool = latents(derive(seed, "inversion"), 0, LOOKED_AT, dim)
-    drawn = frozen.draw(pool)
+    asked = torch.tensor(classes)[torch.arange(LOOKED_AT) % len(classes)] if classes else None
+    drawn = draw(pool, asked)
     if drawn.shape[1:] != pictures.shape[1:]:
         raise UsageError(f"the generator makes pictures {list(drawn.shape[1:])}, not {list(pictures.shape[1:])}")
     target = to_floats(pictures, "unit")
     apart = torch.cdist(target.flatten(1), to_floats(drawn, "unit").flatten(1))
-    begin = pool[apart.topk(STARTS, largest=False).indices]  # [N, STARTS, D]
-    goals = target.repeat_interleave(STARTS, 0).to(frozen.guide.device)
-    z = _descend(frozen, begin.flatten(0, 1), goals, watch).view(len(pictures), STARTS, dim)
-    images = frozen.draw(z.flatten(0, 1)).view(len(pictures), STARTS, *pictures.shape[1:])
+    starts = apart.topk(STARTS, largest=False).indices.flatten()  # [N * STARTS]
+    labels = None if asked is None else asked[starts]
+    z = _descend(generator, pool[starts], labels, target.repeat_interleave(STARTS, 0), watch)
+    images = draw(z, labels).view(len(pictures), STARTS, *pictures.shape[1:])
     errors = (to_floats(images, "unit") - target.unsqueeze(1)).flatten(2).square().mean(2).sqrt()
     best, rows = errors.argmin(1), torch.arange(len(pictures))
-    return Inversion(z[rows, best], images[rows, best], errors[rows, best])
+    chosen = None if labels is None else labels.view(-1, STARTS)[rows, best]
+    return Inversion(z.view(-1, STARTS, dim)[rows, best], images[rows, best], errors[rows, best], chosen)
 
 
-def _descend(frozen: Frozen, z: Tensor, goals: Tensor, watch: Callable[[float, str], None]) -> Tensor:
+def _descend(
+    generator: Generator, z: Tensor, labels: Tensor | None, goals: Tensor, watch: Callable[[float, str], None]
+) -> Tensor:
+    device = next(generator.parameters()).device
+    goals, y = goals.to(device), None if labels is None else labels.to(device)
     z = z.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([z], RATE)
     longest = z.shape[1] ** 0.5 + BEYOND
     for step in range(INVERSION_STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / INVERSION_STEPS)
-        loss = (frozen.pictures(z) - goals).square().flatten(1).mean(1).sum()
+        made = to_unit(generator(z.to(device), y), generator.pixels)
+        loss = (made - goals).square().flatten(1).mean(1).sum()
         (z.grad,) = torch.autograd.grad(loss, [z])
         optimizer.step()
         with torch.no_grad():

@@ -21,7 +21,6 @@ from pocketgan.steer import LATENTS, STEPS
 from pocketgan.steer.fits import METHODS, FitFacts, Fitted, kept_in, load_fitted, method_of, save_fitted
 from pocketgan.steer.guides import FOLDER, Frozen, find_guide, keep_guide
 from pocketgan.steer.method import Budget, Collected, Context, collect, missing_line
-from pocketgan.steer.search import Inversion, invert
 from pocketgan.steer.wish import Wish, check_wish, granted
 
 
@@ -215,12 +214,6 @@ class Steering:
         provide = self.provider(Wish(label, method=method), count)
         labels = torch.full((BLOCK,), label)
         return torch.cat([provide(labels, start, seed) for start in range(0, count, BLOCK)])[:count]
-
-    def invert(
-        self, pictures: Tensor, *, seed: int = 0, watch: Callable[[float, str], None] = lambda done, note: None
-    ) -> Inversion:
-        """The latents whose images come nearest to pictures uint8 ``[N, C, H, W]``."""
-        return invert(self.guided_by(None), pictures, seed, watch)
 
     def names(self) -> tuple[str, ...]:
         """The classes that can be named."""

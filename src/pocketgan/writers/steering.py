@@ -28,10 +28,11 @@ ENLARGED = 4  # times, of the animation
 def write_inversion(model: Model, pictures: Tensor, *, out: Path, seed: int, display: Display) -> Inversion:
     """Find the latents nearest to pictures uint8 ``[N, C, H, W]``; write them, the errors and both images."""
     with display.bar(f"inverting {len(pictures)} pictures", 1.0) as bar:
-        found = model.steer.invert(pictures, seed=seed, watch=bar.update)
+        found = model.invert(pictures, seed=seed, watch=bar.update)
     with whole_folder(out) as beside:
         _write_latents(beside / "latents.npy", found.latents)
-        write_json(beside / "errors.json", {"rmse": [round(float(error), 6) for error in found.errors]})
+        errors = {"rmse": [round(float(error), 6) for error in found.errors]}
+        write_json(beside / "errors.json", errors | ({} if found.labels is None else {"labels": found.labels.tolist()}))
         write_bytes(beside / "pairs.png", to_png(grid(torch.cat([pictures, found.images]), columns=len(pictures))))
     return found
 
@@ -75,7 +76,7 @@ def _latent_of(model: Model, stop: str, place: int, method: str | None, seed: in
         return model.steer.latents(place + 1, model.class_index(stop, method), method=method, seed=seed)[place]
     if Path(stop).is_file():
         with display.bar(f"inverting {stop}", 1.0) as bar:
-            return model.steer.invert(load_pictures(stop)[:1], seed=seed, watch=bar.update).latents[0]
+            return model.invert(load_pictures(stop)[:1], seed=seed, watch=bar.update).latents[0]
     raise UsageError(f"{stop} is no stop of a walk: no class, picture file or latent:NUMBER{nearest(stop, names)}")
 
 
