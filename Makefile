@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pocketgan needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) torch==2.13.0
-	$(PIP) --editable '.[dev,tensorboard,keras]'
+	$(PIP) --editable '.[dev,tensorboard,keras,lab]'
 	@touch $@
 
 run: setup
@@ -41,7 +41,7 @@ test-extras: $(EXTRAS_READY)
 	$(BIN)/python -m pytest -m extras
 
 $(EXTRAS_READY): $(READY)
-	$(PIP) --editable '.[dev,tensorboard,keras,mat,onnx,hub,parquet,tfrecord,loaders]'
+	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders]'
 	@touch $@
 
 soak: setup

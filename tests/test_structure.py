@@ -23,7 +23,7 @@ LAYERS = [
     {"scorecard"},
     {"writers", "report", "importing", "export"},
     {"api"},
-    {"__init__", "bench"},
+    {"__init__", "bench", "lab"},
     {"cli"},
     {"__main__"},
 ]

@@ -24,6 +24,7 @@ from pocketgan.cli import _errors
 from pocketgan.cli import _printing as printing
 from pocketgan.core.errors import UsageError
 from pocketgan.core.process import Terminated, keep_freed_memory, load_torch, terminate
+from pocketgan.lab import api as lab
 from pocketgan.recipes.code import trust_here
 
 DEBUG, TRUST_CODE = "--debug", "--trust-code"
@@ -243,6 +244,7 @@ COMMANDS = (
     Command("steer invert",        api.invert,            printing.inversion,  printing.inversion_facts),
     Command("steer interpolate",   api.interpolate,       printing.out,        printing.images_facts),
     Command("steer directions",    api.show_directions,   printing.out,        printing.images_facts),
+    Command("lab",                 lab.lab,               printing.nothing,    printing.addresses_facts),
     Command("bench keep",          bench.keep,            printing.path,       printing.path_facts),
     Command("bench results",       bench.results,         printing.path,       printing.path_facts),
     Command("bench throughput",    bench.throughput,      printing.path,       printing.path_facts),

@@ -52,6 +52,14 @@ def out_facts(result: object, given: Given) -> dict[str, str]:
     return {"out": str(given["out"])}
 
 
+def nothing(result: object, given: Given) -> None:
+    """Nothing more: it was printed while the command ran."""
+
+
+def addresses_facts(addresses: list[str], given: Given) -> dict[str, list[str]]:
+    return {"addresses": addresses}
+
+
 def content(written: Path, given: Given) -> None:
     """What stands in the file that was written."""
     print(written.read_text(encoding="utf-8"), end="")

@@ -22,6 +22,7 @@ EXTRAS = {  # a module of each
     "hub": "huggingface_hub",
     "parquet": "pyarrow",
     "mat": "scipy",
+    "lab": "starlette",
 }
 
 

@@ -13,12 +13,16 @@ folder. Folders of earlier versions have no `classes.csv`: they are called by th
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pocketgan.core.errors import PocketganError, nearest
+from pocketgan.core.files import write_text
 from pocketgan.data._checks import check_labels, integer, read_provenance, read_table, readable
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.pictures import CLASSES, COLUMNS, METADATA, UNLABELLED, read_classes, read_pictures
@@ -87,6 +91,73 @@ def read_fakes(folder: Path) -> FakeSet:
         [row.seed for row in rows],
         [row.index for row in rows],
     )
+
+
+ASIDE = "set-aside.csv"  # rows of images that a person cannot read, beside the table that they were taken from
+
+
+def set_labels(folder: Path, labels: Mapping[str, int | None]) -> FakeSet:
+    """Label images as a person does who edits `metadata.csv`, and read the folder as it then is.
+
+    Parameters
+    ----------
+    folder
+        Of generated images.
+    labels
+        By file name, as the table has it. None sets an image aside that cannot be read: its row goes to `ASIDE`, from
+        where a later label brings it back.
+
+    Raises
+    ------
+    PocketganError
+        A file or a label is unknown, nothing would be left, or the folder is damaged; the table is as it was.
+    """
+    table, aside = folder / METADATA, folder / ASIDE
+    with readable(folder):
+        names = read_classes(folder)[0] if (folder / CLASSES).is_file() else ()
+        columns = COLUMNS if names else tuple(name for name in COLUMNS if name != "class_name")
+        rows = [cells for _, cells in read_table(table, columns)]
+        unread = [cells for _, cells in read_table(aside, columns)] if aside.is_file() else []
+    known = {cells["file_name"] for cells in rows + unread}
+    for file, label in labels.items():
+        if file not in known:
+            raise PocketganError(f"{table} names no {file!r}; give a file_name that it has")
+        if label is not None and not 0 <= label < (len(names) or label + 1):
+            raise PocketganError(f"{label} is no label of {folder}: they run from 0 to {len(names) - 1}")
+    kept: list[dict[str, str]] = []
+    put_aside: list[dict[str, str]] = []
+    for cells in sorted(rows + unread, key=lambda cells: int(cells["latent_row"])):
+        label = labels.get(cells["file_name"])
+        if label is not None:
+            cells = {**cells, "label": str(label), "label_source": PERSON}
+            cells |= {"class_name": names[label]} if names else {}
+        is_aside = cells in unread if cells["file_name"] not in labels else label is None
+        (put_aside if is_aside else kept).append(cells)
+    if not kept:
+        raise PocketganError(f"{table} would have no image left; leave one readable")
+    if put_aside:
+        write_text(aside, _as_csv(columns, put_aside))
+    write_text(table, _as_csv(columns, kept))
+    if not put_aside:
+        aside.unlink(missing_ok=True)
+    return read_fakes(folder)
+
+
+def set_aside(folder: Path) -> list[str]:
+    """The file names of the images that a person has set aside."""
+    return (
+        [cells["file_name"] for _, cells in read_table(folder / ASIDE, ("file_name",))]
+        if (folder / ASIDE).is_file()
+        else []
+    )
+
+
+def _as_csv(columns: tuple[str, ...], rows: list[dict[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 @dataclass(frozen=True)
