@@ -9,11 +9,14 @@ import os
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
@@ -27,7 +30,7 @@ from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.recipes import GAN_PRESETS, Recipe, field_places
 from pocketgan.runs.folder import RunFolder
-from pocketgan.runs.live import Unpacker
+from pocketgan.runs.live import Unpacker, live_socket
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
@@ -504,16 +507,50 @@ def test_a_training_is_started_watched_paused_and_goes_on_without_the_lab(lab: S
     assert "goes on from the last checkpoint" in lab.get(f"/api/runs/{started.json['id']}")["launched"]["said"]
 
 
+@pytest.mark.extras
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="Windows' Python has no Unix sockets")
+def test_a_server_that_is_killed_stops_nothing_and_a_new_one_finds_the_training(tmp_path: Path) -> None:
+    """As a user has them: a server in a process of its own, that dies without a word."""
+    words = [sys.executable, "-m", "pocketgan", "lab", str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = urlsplit(server.stdout.readline().strip())
+        token = dict(parse_qsl(address.query))["token"]
+        connection = http.client.HTTPConnection(address.netloc, timeout=SECONDS)
+        headers = {"Origin": f"http://{address.netloc}", "Cookie": f"{cookie_name(address.netloc)}={token}"}
+        body = json.dumps({"recipe": "mlp", "name": "orphan", "options": {"nimg": 10_000_000}})
+        connection.request("POST", "/api/runs", body, headers)
+        identity = json.loads(connection.getresponse().read())["id"]
+        connection.close()
+        run, until = RunFolder(tmp_path / "orphan"), time.monotonic() + SECONDS
+        while live_socket(run) is None:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        server.kill()
+    served = Served(tmp_path)
+    try:
+        with served.socket(f"/api/runs/{identity}/live") as live:
+            told = Reader(live, 5.0)
+            nimg = told.wait(type="numbers", state="running")["nimg"]
+            assert told.wait(type="numbers", state="running")["nimg"] > nimg
+            assert told.ask("stop")["ok"]
+    finally:
+        served.close()
+    while state_of(run) != ("stopped", ""):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 class Reader:
     """One who reads a live socket of the lab."""
 
-    def __init__(self, live: Any) -> None:
-        self.live, self.unpacker, self.number = live, Unpacker(), 0
+    def __init__(self, live: Any, seconds: float = SECONDS) -> None:
+        self.live, self.seconds, self.unpacker, self.number = live, seconds, Unpacker(), 0
         self.last: dict[str, tuple[dict[str, Any], bytes]] = {}
 
     def wait_both(self, **wanted: Any) -> tuple[dict[str, Any], bytes]:
         while True:
-            for head, body in self.unpacker.messages(self.live.recv(SECONDS)):
+            for head, body in self.unpacker.messages(self.live.recv(self.seconds)):
                 self.last[head["type"]] = head, body
                 if wanted.items() <= head.items():
                     return head, body

@@ -204,7 +204,7 @@ class Model:
         self,
         pictures: Tensor,
         *,
-        label: int | None = None,
+        label: int | str | None = None,
         seed: int = 0,
         watch: Callable[[float, str], None] = lambda done, note: None,
     ) -> Inversion:
@@ -226,9 +226,9 @@ class Model:
         UsageError
             The pictures have another size, or there is no such class.
         """
-        if label is not None:
-            self._check_label(label)
-        classes = range(len(self.class_names)) if label is None else [label]
+        if label is not None and not self.conditional:
+            raise UsageError(f"{self.recipe.name} is unconditional: its latents give images without any label")
+        classes = range(len(self.class_names)) if label is None else [class_index(label, self.class_names)]
         return invert(
             self.generator,
             self.images,
