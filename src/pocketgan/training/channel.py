@@ -115,7 +115,7 @@ class Channel:
                 shutil.rmtree(old.parent, ignore_errors=True)
 
     def close(self) -> None:
-        """Close the socket and take its name away."""
+        """Close the socket and take its name away; for good."""
         until = time.perf_counter() + LAST_SECONDS
         while any(viewer.waiting for viewer in self.viewers) and time.perf_counter() < until:
             time.sleep(0.005)
@@ -127,6 +127,7 @@ class Channel:
                 self._selector.unregister(self._listening)
             self._listening.close()
             self._listening = None
+        self._selector.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             with suppress(OSError):
