@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pocketgan.api import train
 from pocketgan.core.files import write_json
 from pocketgan.core.process import Terminated
 from pocketgan.models.model import Model
@@ -22,7 +23,6 @@ from pocketgan.runs.folder import RunFolder
 from pocketgan.runs.live import OFFERED, UnfitMessageError, Unpacker, live_socket, pack
 from pocketgan.training.channel import CURVE_POINTS, MOST_WAITING, Allowance, Channel, Curve
 from pocketgan.training.listeners import DRAWN_SHARE, TOLD_SHARE, Live
-from pocketgan.verbs.train import train
 
 pytestmark = pytest.mark.skipif(not OFFERED, reason="Windows' Python has no Unix sockets")
 
