@@ -209,7 +209,7 @@ def test_a_checkpoint_of_an_earlier_version_is_gone_on_with(
     state = flips.small_state()
     state.nimg = 100
     with monkeypatch.context() as patch:
-        tensors, fields = checkpoint._tensors, checkpoint.Facts.model_dump_json
+        tensors, fields = checkpoint._tensors, checkpoint.CheckpointFacts.model_dump_json
         without = {"underrepresented"} if version == 2 else set()
         patch.setattr(checkpoint, "FORMAT_VERSION", version)
         patch.setattr(
@@ -217,7 +217,9 @@ def test_a_checkpoint_of_an_earlier_version_is_gone_on_with(
             "_tensors",
             lambda state: {name: value for name, value in tensors(state).items() if name not in without},
         )
-        patch.setattr(checkpoint.Facts, "model_dump_json", lambda facts, **_: fields(facts, exclude={"r1_growth"}))
+        patch.setattr(
+            checkpoint.CheckpointFacts, "model_dump_json", lambda facts, **_: fields(facts, exclude={"r1_growth"})
+        )
         save_checkpoint(tmp_path, state)
     fresh = flips.small_state()
     assert load_newest(tmp_path, fresh) == []
