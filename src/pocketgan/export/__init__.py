@@ -1,4 +1,4 @@
-"""Models in the formats of other programs: ONNX, a folder for the Hugging Face hub, `torch.export`.
+"""Models in the formats of other programs: ONNX, a folder for the Hugging Face hub, `torch.export`, one page.
 
 To add a format, write a function and one row of the table here.
 """
@@ -17,6 +17,7 @@ from pocketgan.core.files import refuse_existing, whole_folder, write_json
 from pocketgan.core.terminal import Display
 from pocketgan.export.graphs import Equality, Graph, classifier_graph, equality, model_graphs, trial_images
 from pocketgan.export.hub import write_hub
+from pocketgan.export.page import write_page
 from pocketgan.export.tracing import (
     MOST_READ_OTHERWISE,
     answers,
@@ -149,11 +150,20 @@ def _hub(job: _Job) -> Iterator[Exported]:
     yield Exported("hub", folder, size, time.perf_counter() - begin, check)
 
 
+def _html(job: _Job) -> Iterator[Exported]:
+    if job.model is None:
+        raise UsageError("--to html is for generators; a classifier goes --to onnx,torch")
+    begin, path = time.perf_counter(), job.folder / "html" / "play.html"
+    check, note = write_page(job.model, job.card, path)
+    yield Exported("html", path, path.stat().st_size, time.perf_counter() - begin, check, note)
+
+
 # fmt: off
 FORMATS: dict[str, Format] = {
     "onnx":  Format(_onnx, "onnx", ("onnx", "onnxscript", "onnxruntime")),
     "hub":   Format(_hub, traces=False),
     "torch": Format(_torch),
+    "html":  Format(_html, traces=False),
 }
 # fmt: on
 
@@ -171,7 +181,7 @@ def export(
     out
         A folder that does not exist yet, or is empty. It gets a folder for each format, and ``export.json``.
     formats
-        Names of the table: ``onnx``, ``hub``, ``torch``.
+        Names of the table: ``onnx``, ``hub``, ``torch``, ``html``.
     trust_code
         As in `Model.load`.
     quiet

@@ -73,7 +73,7 @@ def write_hub(model: Model, card: Scorecard | None, folder: Path) -> Equality:
     write_bytes(folder / "generator.py", source)
     RunFolder(folder).write_recipe(recipe)  # called as in a run
     write_bytes(folder / "grid.png", to_png(grid(model.sample(DRAWN).images, 10), 2))
-    write_text(folder / "README.md", _card_text(model, _own_card(model, card), len(source.splitlines())))
+    write_text(folder / "README.md", card_text(model, card))
     return _compared(model, folder)
 
 
@@ -92,7 +92,12 @@ def _own_card(model: Model, card: Scorecard | None) -> Scorecard | None:
     return card if card and (card.made_by.get("seed"), card.made_by.get("nimg")) == ours else None
 
 
-def _card_text(model: Model, card: Scorecard | None, lines: int) -> str:
+def card_text(model: Model, card: Scorecard | None, *, page: bool = False) -> str:
+    """The model card as Markdown: of a folder, or the part of it that stands in a page.
+
+    Figures are those of `card`, if it is of this very training.
+    """
+    card = _own_card(model, card)
     loader = PackageLoader("pocketgan.export", "")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     channels, height, width = model.shape
@@ -111,7 +116,8 @@ def _card_text(model: Model, card: Scorecard | None, lines: int) -> str:
         parameters=parameter_count(model.generator),
         made_with=facts.made_with.as_json(),
         class_names=model.class_names,
-        lines=lines,
+        page=page,
+        lines=len(Path(rebuilding.__file__).read_text(encoding="utf-8").splitlines()),
         latent_dim=model.recipe.model.latent_dim,
         pixel_range=PIXEL_RANGES[model.generator.pixels],
         facts=facts,

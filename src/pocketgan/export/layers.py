@@ -1,4 +1,5 @@
-"""A generator as a flat list of layers with every number filled in: what `generator.py` of a hub folder reads.
+"""A generator as a flat list of layers with every number filled in: what `generator.py` of a hub folder
+reads, and the page of `--to html`.
 
 Each entry is ``{"type", "arguments", "weights"}``: a module of `torch.nn` or of `pocketgan.export.generator`, what it
 is made with, and what its weights are called in the file. What does nothing after training (Dropout) is left out.
@@ -26,8 +27,8 @@ from pocketgan.networks.pocket import PocketFreeGenerator, PocketGenerator
 Entry = dict[str, Any]
 
 
-def generator_layers(model: Model) -> list[Entry]:
-    """The layers of a model's generator, in the order in which they are called.
+def generator_layers(model: Model, to: str = "hub") -> list[Entry]:
+    """The layers of a model's generator, in the order in which they are called; `to` is the format that asks.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def generator_layers(model: Model) -> list[Entry]:
     if isinstance(generator, PocketGenerator):
         return _pocket(generator)
     raise UsageError(
-        f"--to hub: {model.recipe.name} is Python code of your own, which is never shipped; take --to onnx,torch, or "
+        f"--to {to}: {model.recipe.name} is Python code of your own, which is never shipped; take --to onnx,torch, or "
         "write the networks as layers in the recipe"
     )
 
