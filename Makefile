@@ -41,7 +41,8 @@ test-extras: $(EXTRAS_READY)
 	$(BIN)/python -m pytest -m extras
 
 $(EXTRAS_READY): $(READY)
-	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders]'
+	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser]'
+	@command -v chromium || apt-get install -y chromium || $(BIN)/playwright install chromium
 	@touch $@
 
 soak: setup

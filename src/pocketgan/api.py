@@ -722,7 +722,8 @@ def export_model(
         ones.
     to
         onnx (graphs that give bytes, and a quantised generator; needs the extra ``onnx``), hub (a folder for Hugging
-        Face, with a card and code that rebuilds the generator), torch (torch.export's .pt2).
+        Face, with a card and code that rebuilds the generator), torch (torch.export's .pt2), html (one page
+        that draws in any browser, without a network).
     out
         A new folder, with a folder for each format; MODEL-export here without it.
     trust_code

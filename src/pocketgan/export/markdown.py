@@ -54,7 +54,8 @@ def _table(lines: list[str]) -> str:
         body = [f'<tr><th scope="row">{first}</th><td>{"</td><td>".join(others)}</td></tr>' for first, *others in rest]
     else:
         body = [f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rest]
-    return f'<div class="scroll" tabindex="0" role="group" aria-label="A table"><table>{top}<tbody>{"".join(body)}</tbody></table></div>'
+    table = f"<table>{top}<tbody>{''.join(body)}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="Table">{table}</div>'
 
 
 def _inline(text: str) -> str:

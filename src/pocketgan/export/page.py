@@ -127,7 +127,7 @@ def _json(content: Any) -> str:
 def _lead(model: Model) -> str:
     channels, height, width = model.shape
     source = published_facts(model).data.name.partition("/")[0]
-    kind = f"{width}×{height} {'grey' if channels == 1 else 'colour'} pictures"
+    kind = f"{width}\N{MULTIPLICATION SIGN}{height} {'grey' if channels == 1 else 'colour'} pictures"
     return (
         f"A generative network that learned from {source} and draws {kind}. Its "
         f"{parameter_count(model.generator):,} weights are in this page, which sends nothing anywhere."
