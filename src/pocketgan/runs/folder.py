@@ -77,6 +77,7 @@ class RunFolder:
         self.summary_file = self.path / "summary.json"
         self.scorecard = self.path / "scorecard"
         self.report = self.path / "report.html"
+        self.play = self.path / "play.html"  # a page that draws with the generator
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -93,7 +94,7 @@ class RunFolder:
             "generate": (self.fakes, self.grid, self.guide),
             "classify": (self.classifier, self.classifier_weights),
             "score": (self.scores_file, self.summary_file, self.scorecard),
-            "report": (self.report,),
+            "report": (self.report, self.play),
         }[step]
 
     # ---- the training ----------------------------------------------------------------------------------------------
