@@ -616,6 +616,8 @@ def test_a_run_tells_its_result_in_a_few_rows_or_as_json(
     for_people = pocketgan(*words)
     assert for_people.code == 0
     assert (tmp_path / "runs" / "mlp-3" / "report.html").is_file()
+    assert (tmp_path / "runs" / "mlp-3" / "play.html").is_file()
+    assert 'href="play.html"' in (tmp_path / "runs" / "mlp-3" / "report.html").read_text()
     told = " ".join(for_people.out.split())
     assert re.search(r"S0 \d+\.\d\d% of 10 real images", told)
     assert re.search(r"S1 \d+\.\d\d% of the 100 fakes", told)
