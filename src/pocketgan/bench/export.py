@@ -19,7 +19,7 @@ OPENED_BY = {
     "onnx": "onnxruntime {onnxruntime}",
     "hub": "its generator.py, torch {torch}",
     "torch": "torch {torch}",
-}  # and a page by a browser
+}  # a page by a browser
 
 
 def write_exports(models: Sequence[str | Path], out: Path, quiet: bool) -> Path:
@@ -48,8 +48,8 @@ def write_exports(models: Sequence[str | Path], out: Path, quiet: bool) -> Path:
         "| model | file | MB | seconds | opened by | compared with pocketgan |",
         "|---|---|---:|---:|---|---|",
     ]
-    for name, files in made.items():
-        for one, by in files:
+    for name, rows in made.items():
+        for one, by in rows:
             opened = (by or OPENED_BY[one.format]).format(**versions)
             path = f"`{one.format}/`" if one.path.name == one.format else f"`{one.format}/{one.path.name}`"
             lines.append(f"| `{name}` | {path} | {one.bytes / 1e6:.2f} | {one.seconds:.1f} | {opened} | {one.words} |")

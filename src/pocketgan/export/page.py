@@ -82,7 +82,7 @@ def write_page(model: Model, card: Scorecard | None, path: Path) -> tuple[Equali
     check = _halved(plain, model)
     halves = check.largest <= MOST_BYTES_APART
     weights = Weights(halves)
-    content = {
+    content: dict[str, Any] = {
         "name": f"{model.recipe.name}-{model.recipe.seed}",
         "shape": list(model.shape),
         "latent": model.recipe.model.latent_dim,
