@@ -154,10 +154,24 @@ def run(
         folder.write_scores(scores)
         folder.write_summary(summary_of(folder, model, scores, card))
     if "report" not in skip:
-        display.line("[5/5] writing the report")
+        display.line("[5/5] writing the report, and a page that draws")
+        _run_play(folder, display)
         write_report(folder.path)
     summary = folder.summary()
     return RunResult(folder.path, {} if summary is None else summary.as_json())
+
+
+def _run_play(folder: RunFolder, display: Display) -> None:
+    """Write a run's page that draws with the generator, but for networks that are a user's own code."""
+    from pocketgan.export.page import write_page
+    from pocketgan.models.model import Model
+    from pocketgan.scorecard.card import CARD, read_card
+
+    card = read_card(folder.scorecard / CARD) if folder.scorecard.exists() else None
+    try:
+        write_page(Model.load(folder.path, "cpu"), card, folder.play)
+    except UsageError as error:
+        display.line(f"no {folder.play.name}: {error}")
 
 
 def _run_card(folder: RunFolder, model: Model, display: Display) -> Scorecard | None:

@@ -137,7 +137,7 @@ def _lead(model: Model) -> str:
 def _unparametrized(model: Model) -> Model:
     """The same model with plain weights where they were computed from others (spectral normalisation)."""
     generator = copy.deepcopy(model.generator)
-    for module in generator.modules():
+    for module in list(generator.modules()):
         if is_parametrized(module):
             remove_parametrizations(module, "weight")
     return Model(generator, None, model.recipe, model.shape, model.class_names, model.facts)
