@@ -98,6 +98,15 @@ def test_half_precision_is_given_up_where_it_changes_the_images(tmp_path: Path) 
     assert widths == {4}
 
 
+def test_weights_that_are_computed_from_others_are_kept_as_numbers(tmp_path: Path) -> None:
+    model = untrained(layer_recipe("Linear"))
+    z, labels = latents(0, 0, 20, 8), torch.arange(20) % 3
+    before = model.images(z, labels if model.conditional else None)
+    check, _ = write_page(model, None, tmp_path / "page.html")
+    assert check.largest <= MOST_BYTES_APART
+    assert torch.equal(model.images(z, labels if model.conditional else None), before)  # the model is as it was
+
+
 def test_names_cannot_leave_their_places(tmp_path: Path) -> None:
     names = ("</script><b>", "<!--", "[[ card ]]")
     model = untrained(layer_recipe("Embedding"), names=names)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+from torch.nn.utils.parametrize import is_parametrized
 
 from pocketgan.core.files import write_text
 from pocketgan.core.rng import balanced_labels, latents
@@ -137,9 +137,13 @@ def _lead(model: Model) -> str:
 def _unparametrized(model: Model) -> Model:
     """The same model with plain weights where they were computed from others (spectral normalisation)."""
     generator = copy.deepcopy(model.generator)
-    for module in list(generator.modules()):
+    parts: list[Any] = list(generator.modules())
+    for module in parts:
         if is_parametrized(module):
-            remove_parametrizations(module, "weight")
+            weight = module.weight.detach().clone()
+            del module.parametrizations  # PyTorch's own way back changes the class, which the model shares
+            module.__class__ = type(module).__bases__[0]
+            module.weight = nn.Parameter(weight)
     return Model(generator, None, model.recipe, model.shape, model.class_names, model.facts)
 
 
