@@ -230,7 +230,7 @@ def test_every_pair_draws_the_same(chromium: Browser, recipe: str, tmp_path: Pat
         if recipe == "pocket-free":
             model.generator.get_buffer("anchors").normal_()
     write_page(model, None, tmp_path / "page.html")
-    assert furthest(opened(chromium, tmp_path / "page.html"), model, 200) <= MOST_BYTES_APART
+    assert furthest(opened(chromium, tmp_path / "page.html"), model, 30) <= MOST_BYTES_APART
 
 
 @pytest.mark.extras
