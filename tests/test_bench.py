@@ -27,6 +27,7 @@ from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
 from pocketgan.training.groups import groups_of
 from pocketgan.training.loop import STEPS, Batch
+from pocketgan.training.shards import make_step
 from pocketgan.training.state import new_state
 
 
@@ -103,7 +104,9 @@ def test_a_step_of_the_classroom_is_a_step_of_ours(
     monkeypatch.setattr("pocketgan.bench.classroom._latents", lambda recipe, count: latents)
     labels = digits.labels[:8] if name == "pocket" else None  # type: ignore[index]
     real = to_floats(digits.images[:8], "signed")
-    STEPS[recipe.objective.updates](ours, Batch(real, labels, latents, latents, penalised=True), recipe.objective)
+    make_step(
+        STEPS[recipe.objective.updates](ours, Batch(real, labels, latents, latents, penalised=True), recipe.objective)
+    )
     (theirs._together if name == "dcgan" else theirs._in_turn)(real, labels, 0)
     for one, other in ((ours.discriminator, theirs.discriminator), (ours.generator, theirs.generator)):
         pairs = zip(one.parameters(), other.parameters(), strict=True)

@@ -150,14 +150,6 @@ def test_rows_depend_on_nothing_but_their_place(count: int, batch: int, step: in
     assert torch.equal(ran.rows(step * batch), late)
 
 
-@given(st.integers(1, 50), st.integers(1, 9), st.integers(1, 4))
-def test_ranks_share_what_one_rank_would_take(count: int, batch: int, world: int) -> None:
-    nimg = 3 * batch * world
-    alone = BatchStream(count, batch * world, seed=5).rows(nimg)
-    shared = [BatchStream(count, batch, 5, rank, world).rows(nimg) for rank in range(world)]
-    assert torch.equal(torch.cat(shared), alone)
-
-
 def test_another_seed_gives_another_order() -> None:
     assert not torch.equal(BatchStream(1000, 100, 0).rows(0), BatchStream(1000, 100, 1).rows(0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pocketgan.runs.facts import EpochEvent
 from pocketgan.runs.folder import RunFolder
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.loop import Batch, alternating_step, train_steps
+from pocketgan.training.shards import Update, make_step
 from pocketgan.training.state import check_objective, new_state
 
 CPU = torch.device("cpu")
@@ -93,7 +95,7 @@ def test_the_champions_step_is_the_plain_loops() -> None:
     objective = recipe.objective
     labels, latents = torch.arange(8), torch.randn(8, 64, generator=torch.Generator().manual_seed(1))
     real = random_images(8)
-    alternating_step(ours, Batch(real, labels, latents, latents, penalised=True), objective)
+    make_step(alternating_step(ours, Batch(real, labels, latents, latents, penalised=True), objective))
 
     fake = plain.generator(latents, labels)
     real.requires_grad_()
@@ -122,9 +124,9 @@ def test_the_champions_step_is_the_plain_loops() -> None:
 def test_the_lazy_penalty_falls_due_by_nimg(digits: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     due = []
 
-    def note(state: object, batch: Batch, objective: object) -> tuple[torch.Tensor, torch.Tensor]:
+    def note(state: object, batch: Batch, objective: object) -> Iterator[Update]:
         due.append(batch.penalised)
-        return torch.zeros(()), torch.zeros(())
+        yield Update((), torch.zeros(2))
 
     monkeypatch.setitem(__import__("pocketgan.training.loop").training.loop.STEPS, "alternating", note)
     recipe = gan_recipe("pocket", {"nimg": 7 * 32, "batch_size": 32, "r1_every": 3})
@@ -150,7 +152,7 @@ def test_grown_r1_is_what_the_discriminator_pays() -> None:
     grown.r1_growth = 3.0
     batch = Batch(random_images(8), torch.arange(8), torch.ones(8, 64), torch.ones(8, 64), penalised=True)
     for state, each in ((grown, recipe), (told, stronger)):
-        alternating_step(state, batch, each.objective)
+        make_step(alternating_step(state, batch, each.objective))
     for one, other in zip(grown.discriminator.parameters(), told.discriminator.parameters(), strict=True):
         assert torch.allclose(one.grad, other.grad, rtol=1e-5, atol=1e-8)  # type: ignore[arg-type]
 

@@ -26,6 +26,7 @@ from pocketgan.runs.folder import RunFolder
 from pocketgan.training.checkpoint import checkpoints, load_newest, save_checkpoint
 from pocketgan.training.health import Goodness
 from pocketgan.training.loop import Batch, Milestone, alternating_step, simultaneous_step, train_steps
+from pocketgan.training.shards import make_step
 from pocketgan.training.state import TrainState, new_state, update_ema
 
 CPU = torch.device("cpu")
@@ -103,7 +104,7 @@ def test_an_alternating_step_is_the_textbooks(digits: ImageSet) -> None:
     recipe = short("mlp-deep")
     ours, plain = state_of(recipe), state_of(recipe)
     batch = reference_batch(ours)
-    alternating_step(ours, batch, ObjectiveConfig())
+    make_step(alternating_step(ours, batch, ObjectiveConfig()))
 
     ones, zeros = torch.ones(8), torch.zeros(8)
     fake = plain.generator(batch.latents)
@@ -121,7 +122,7 @@ def test_a_simultaneous_step_uses_the_discriminator_as_it_was(digits: ImageSet) 
     recipe = short("mlp-deep")
     ours, plain = state_of(recipe), state_of(recipe)
     batch = reference_batch(ours)
-    simultaneous_step(ours, batch, ObjectiveConfig())
+    make_step(simultaneous_step(ours, batch, ObjectiveConfig()))
 
     ones, zeros = torch.ones(8), torch.zeros(8)
     fake = plain.generator(batch.latents)
@@ -143,8 +144,8 @@ def test_the_two_orders_of_updates_differ(digits: ImageSet) -> None:
     recipe = short("mlp-deep")
     one, other = state_of(recipe), state_of(recipe)
     batch = reference_batch(one)
-    alternating_step(one, batch, ObjectiveConfig())
-    simultaneous_step(other, batch, ObjectiveConfig())
+    make_step(alternating_step(one, batch, ObjectiveConfig()))
+    make_step(simultaneous_step(other, batch, ObjectiveConfig()))
     assert not torch.allclose(weights(one), weights(other), atol=1e-5)
 
 

@@ -200,6 +200,7 @@ def train(
     on_trouble: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    processes: int = 1,
     quiet: bool = False,
     **options: Any,
 ) -> Model:
@@ -238,6 +239,10 @@ def train(
     threads
         Threads that compute on the CPU, in all that this process does from now on; all cores without it. Another number
         of them gives other bytes, so a run goes on with its own.
+    processes
+        Processes of this machine that share the shards of each batch, with one thread each: --processes 2 --shards 2.
+        The bytes are those of one process with as many shards. Several machines: see docs/processes.md. In Python,
+        start the script itself by torchrun; of its processes only the first comes back from here.
     quiet
         Show no progress.
     options
@@ -258,6 +263,8 @@ def train(
     TroubleError
         The health watch stopped the training.
     """
+    if processes != 1:
+        _start_processes(processes, threads)
     _compute_with(threads)
     from pocketgan.core.terminal import Display
     from pocketgan.recipes import gan_recipe
@@ -386,6 +393,22 @@ def _take_files(folder: str | Path, data: str | Path | None) -> None:
     if data is None or str(data) not in DATASETS:
         raise UsageError(f"--data-folder {folder} holds the files of a data set known by name; name it with --data")
     take_files(user_path(folder), [str(data)])
+
+
+def _start_processes(count: int, threads: int | None) -> None:
+    """Have torchrun's launcher run this command line in `count` processes, and exit; in one of those, do nothing."""
+    from pocketgan.core.process import command_line, shared_by
+
+    words = command_line()
+    if count < 1:
+        raise UsageError(f"--processes {count}: give 1 or more")
+    if shared_by() > 1:
+        return
+    if not words:
+        raise UsageError(f"processes={count}: start the script itself by torchrun --nproc-per-node {count} SCRIPT.py")
+    from pocketgan.training.launch import launch
+
+    launch(count, 1 if threads is None else threads, words)
 
 
 def _compute_with(threads: int | None) -> None:

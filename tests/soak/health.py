@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -68,10 +68,11 @@ class _planted:  # noqa: N801
         loop.STEPS.update(self.before)
 
     def _around(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        def planted(state: TrainState, batch: loop.Batch, *arguments: Any) -> Any:
+        def planted(state: TrainState, batch: loop.Batch, *arguments: Any) -> Iterator[loop.Update]:
             self.steps += 1
             if self.steps != self.at + 1:
-                return step(state, batch, *arguments)
+                yield from step(state, batch, *arguments)
+                return
             value = self.chance.choice((float("nan"), float("inf"), float("-inf")))
             optimizer = self.chance.choice((state.optimizer_d, state.optimizer_g))
             parameter = self.chance.choice([p for p in optimizer.param_groups[0]["params"] if p.grad is not None])
@@ -91,10 +92,10 @@ class _planted:  # noqa: N801
             else:
                 handle = parameter.register_hook(lambda gradient: _set(gradient.clone(), where, value))
                 try:
-                    return step(state, batch, *arguments)
+                    yield from step(state, batch, *arguments)
                 finally:
                     handle.remove()
-            return step(state, batch, *arguments)
+            yield from step(state, batch, *arguments)
 
         return planted
 

@@ -23,7 +23,7 @@ from pocketgan.bench import api as bench
 from pocketgan.cli import _errors
 from pocketgan.cli import _printing as printing
 from pocketgan.core.errors import UsageError
-from pocketgan.core.process import Terminated, keep_freed_memory, load_torch, terminate
+from pocketgan.core.process import Terminated, came_by, keep_freed_memory, load_torch, shared_by, terminate
 from pocketgan.lab import api as lab
 from pocketgan.recipes.code import trust_here
 
@@ -282,6 +282,7 @@ def program(words: list[str]) -> App:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program and exit: 0 done, 1 failed, 2 wrong usage, 130 and 143 after SIGINT and SIGTERM."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    came_by(words)
     debug = DEBUG in words
     if TRUST_CODE in words:
         trust_here()
@@ -292,6 +293,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to stop
     try:
+        if shared_by() > 1 and words[:1] not in (["train"], ["run"]):
+            raise UsageError(
+                f"torchrun: pocketgan {' '.join(words[:1])} runs in one process; start it without torchrun"
+            )
         program(words)(words, exit_on_error=False, print_error=False, result_action="return_value")
         print(end="", flush=True)  # what does not get out is known now; sys.stdout may be None
         raise SystemExit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -48,7 +49,10 @@ def fail(line: str, code: int, debug: bool) -> NoReturn:
     """Print the line, after the traceback of the error that is being handled if `debug`, and exit."""
     if debug:
         traceback.print_exc()
-    print(f"pocketgan: {' '.join(line.split())}", file=sys.stderr)
+    rank = int(os.environ.get("RANK", "0"))
+    if not rank or code < 128:  # of processes that share a training the first one tells of a stop
+        number = f"process {rank}: " if rank else ""
+        print(f"pocketgan: {number}{' '.join(line.split())}", file=sys.stderr)
     raise SystemExit(code)
 
 

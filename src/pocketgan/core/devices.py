@@ -26,8 +26,11 @@ def find_device(name: str = "auto") -> torch.device:
         The name is unknown, this machine or this build of torch has no such device, or it does not work.
     """
     best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    wanted = best if name == "auto" else name
+    if wanted == "cuda" and "LOCAL_RANK" in os.environ:
+        wanted = f"cuda:{os.environ['LOCAL_RANK']}"  # torchrun's processes have one each
     try:
-        device = torch.device(best if name == "auto" else name)
+        device = torch.device(wanted)
         if device.type not in KINDS:
             raise RuntimeError
         torch.empty(1, device=device)

@@ -19,6 +19,24 @@ from typing import NamedTuple, NoReturn
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
+_command_line: list[str] = []
+
+
+def came_by(words: list[str]) -> None:
+    """Note the command line that this process was started with, without the program's name."""
+    _command_line[:] = words
+
+
+def command_line() -> list[str]:
+    """The command line's words; none in a program that is not the command line."""
+    return list(_command_line)
+
+
+def shared_by() -> int:
+    """How many processes torchrun has started for this work; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 class Terminated(BaseException):
     """SIGTERM came; as KeyboardInterrupt, it passes all that catches errors."""
 

@@ -1,4 +1,4 @@
-"""The endless stream of batches: which rows come next is a function of (seed, rank, nimg), so nothing is stored."""
+"""The endless stream of batches: which rows come next is a function of (seed, nimg), so nothing is stored."""
 
 from __future__ import annotations
 
@@ -20,23 +20,21 @@ class BatchStream:
     count
         Images in the set.
     batch
-        Rows in one batch, on one rank.
+        Rows in one batch.
     seed
         Of the run.
-    rank, world
-        This process, and how many share each batch; ranks take turns by whole batches.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.count, self.batch, self.seed, self.rank, self.world = count, batch, seed, rank, world
+    def __init__(self, count: int, batch: int, seed: int) -> None:
+        self.count, self.batch, self.seed = count, batch, seed
         self._order = lru_cache(maxsize=3)(self._order_of)
 
     def _order_of(self, epoch: int) -> Tensor:
         return torch.randperm(self.count, generator=rng(self.seed, "order", epoch))
 
     def rows(self, nimg: int) -> Tensor:
-        """The rows that this rank takes after `nimg` images have been shown to all ranks: int64 ``[batch]``."""
-        place = nimg + self.rank * self.batch
+        """The rows of the batch after `nimg` images have been shown: int64 ``[batch]``."""
+        place = nimg
         pieces, missing = [], self.batch
         while missing:
             epoch, offset = divmod(place, self.count)

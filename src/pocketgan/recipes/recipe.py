@@ -130,6 +130,12 @@ class ScheduleConfig(Config):
     """How long a training lasts and what happens along it. Counted in real images shown (nimg)."""
 
     batch_size: int = Field(default=128, ge=2, le=65536, description="real images in a step")
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="parts of a batch that are learned from apart and added up, a power of two, for as many processes",
+    )
     epochs: float | None = Field(default=None, gt=0, description="budget, in passes over the data")
     nimg: int | None = Field(default=None, gt=0, description="budget, in real images shown")
     minutes: float | None = Field(
@@ -159,6 +165,17 @@ class ScheduleConfig(Config):
         given = [name for name in ("epochs", "nimg", "minutes") if getattr(self, name) is not None]
         if len(given) != 1 and given != ["nimg", "minutes"]:  # a budget in minutes keeps both once it is resolved
             raise ValueError(f"give one budget: epochs, nimg or minutes (given: {', '.join(given) or 'none'})")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_its_batch(self) -> ScheduleConfig:
+        if self.shards & (self.shards - 1):
+            raise ValueError(f"shards is {self.shards}; give a power of two, such as 2 or 4")
+        if self.batch_size % self.shards or self.batch_size // self.shards < 2:
+            raise ValueError(
+                f"a batch of {self.batch_size} cannot be shared by {self.shards} shards of two images and more each; "
+                "give fewer shards, or a batch_size that is a multiple"
+            )
         return self
 
     def total_nimg(self, images: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +62,10 @@ def save_checkpoint(folder: Path, state: TrainState) -> Path:
     target = folder / f"nimg-{state.nimg:012d}"
     if target.exists() and not _is_damaged(target):
         return target  # a function of nimg: what is there is what would be written
-    facts = CheckpointFacts(
-        nimg=state.nimg,
-        summed=state.summed,
-        seconds=round(state.seconds, 3),
-        suspicions=state.suspicions,
-        armed=state.armed,
-        r1_growth=state.r1_growth,
-        made_with=exactness(state.device),
-    )
+    facts, tensors = packed(state)
     with whole_folder(target) as beside:
-        write_bytes(beside / TENSORS, save(_tensors(state)))
-        write_text(beside / FACTS, facts.model_dump_json(indent=2) + "\n")
+        write_bytes(beside / TENSORS, save(tensors))
+        write_text(beside / FACTS, facts)
         write_bytes(
             beside / MANIFEST, _manifest({name: sha256(beside / name) for name in (TENSORS, FACTS)}, FORMAT_VERSION)
         )
@@ -129,6 +122,34 @@ def load_newest(folder: Path, state: TrainState) -> list[str]:
     return skipped
 
 
+def packed(state: TrainState) -> tuple[str, dict[str, Tensor]]:
+    """All of a state: what is no tensor, as JSON, and its tensors by name, on the CPU."""
+    facts = CheckpointFacts(
+        nimg=state.nimg,
+        summed=state.summed,
+        seconds=round(state.seconds, 3),
+        suspicions=state.suspicions,
+        armed=state.armed,
+        r1_growth=state.r1_growth,
+        made_with=exactness(state.device),
+    )
+    return facts.model_dump_json(indent=2) + "\n", _tensors(state)
+
+
+def put_into(state: TrainState, facts: str, tensors: Mapping[str, Tensor]) -> None:
+    """Put what `packed` gave into a fresh state of the same recipe."""
+    _put(state, CheckpointFacts.model_validate_json(facts), tensors)
+
+
+def state_digest(state: TrainState) -> str:
+    """The sha256 of all that a training's next step depends on."""
+    total = hashlib.sha256(f"{state.nimg} {state.r1_growth!r} {state.summed}".encode())
+    for name, tensor in sorted(_tensors(state).items()):
+        total.update(name.encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
 def _tensors(state: TrainState) -> dict[str, Tensor]:
     tensors = {"sums": torch.tensor(state.sums, dtype=torch.float64), "underrepresented": state.underrepresented}
     for name, network in _networks(state).items():
@@ -149,25 +170,28 @@ def _load(path: Path, state: TrainState) -> None:
     _check(path)
     facts = _facts(path)
     try:
-        tensors = load_file(path / TENSORS)
-        for name, network in _networks(state).items():
-            network.load_state_dict(_under(tensors, f"{name}."))
-        for name, optimizer in (("optimizer_g", state.optimizer_g), ("optimizer_d", state.optimizer_d)):
-            for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
-                moments = _under(tensors, f"{name}.{index}.")
-                optimizer.state[parameter] = {
-                    key: value.to(parameter.device).clone(memory_format=torch.preserve_format)
-                    if value.ndim == 0
-                    else torch.empty_like(parameter).copy_(value)  # the parameter's own memory layout
-                    for key, value in moments.items()
-                }
-        state.sums = tensors["sums"].tolist()
-        state.underrepresented = tensors.get("underrepresented", state.underrepresented)  # version 2 had none
+        _put(state, facts, load_file(path / TENSORS))
     except (SafetensorError, RuntimeError, KeyError) as error:  # its checksum is right: no damage, but other networks
         raise PocketganError(
             f"{path / TENSORS} does not fit the recipe's networks ({str(error).splitlines()[0]}); "
             "go on with the version that wrote it, or train anew in another folder"
         ) from error
+
+
+def _put(state: TrainState, facts: CheckpointFacts, tensors: Mapping[str, Tensor]) -> None:
+    for name, network in _networks(state).items():
+        network.load_state_dict(_under(tensors, f"{name}."))
+    for name, optimizer in (("optimizer_g", state.optimizer_g), ("optimizer_d", state.optimizer_d)):
+        for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+            moments = _under(tensors, f"{name}.{index}.")
+            optimizer.state[parameter] = {
+                key: value.to(parameter.device).clone(memory_format=torch.preserve_format)
+                if value.ndim == 0
+                else torch.empty_like(parameter).copy_(value)  # the parameter's own memory layout
+                for key, value in moments.items()
+            }
+    state.sums = tensors["sums"].tolist()
+    state.underrepresented = tensors.get("underrepresented", state.underrepresented)  # version 2 had none
     state.summed, state.nimg, state.seconds = facts.summed, facts.nimg, facts.seconds
     state.suspicions, state.armed, state.made_with = facts.suspicions, facts.armed, facts.made_with
     state.r1_growth = facts.r1_growth
@@ -219,5 +243,5 @@ def _facts(path: Path) -> CheckpointFacts:
         raise DamagedError(f"{path / FACTS}: {complaint(error)}") from error
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,9 +29,10 @@ from pocketgan.recipes import Recipe
 from pocketgan.runs.facts import EpochEvent, Timing, TroubleEvent
 from pocketgan.runs.folder import RunFolder
 from pocketgan.training.channel import CURVE_POINTS, Allowance, Asked, Channel, Curve, Point, Viewer
-from pocketgan.training.checkpoint import save_checkpoint
+from pocketgan.training.checkpoint import save_checkpoint, state_digest
 from pocketgan.training.health import GUIDED_SAMPLES, Goodness, Policy, Watch
 from pocketgan.training.loop import Milestone
+from pocketgan.training.processes import processes
 from pocketgan.training.shown import Judged
 from pocketgan.training.starting import Start
 from pocketgan.training.state import TrainState
@@ -109,8 +111,9 @@ class Training:
         return samples
 
     def save(self) -> None:
-        """Write a checkpoint of numbers that are all finite."""
+        """Write a checkpoint of numbers that are all finite, and the same in all processes."""
         self.finite.everything()
+        processes().check(partial(state_digest, self.state))
         save_checkpoint(self.setup.run.checkpoints, self.state)
         self.saved_at = time.perf_counter()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from pocketgan.core.devices import memory_format, sent
 from pocketgan.core.pixels import to_floats
-from pocketgan.core.rng import rng, seeded
+from pocketgan.core.rng import rng
 from pocketgan.core.schedules import ema_beta, rate_factor
 from pocketgan.data.augment import rotate
 from pocketgan.data.image_set import ImageSet
@@ -23,6 +24,8 @@ from pocketgan.objectives.penalties import gradient_penalty, r1_growth
 from pocketgan.recipes import Recipe
 from pocketgan.recipes.recipe import ObjectiveConfig
 from pocketgan.training.groups import groups_of, share_out_clusters
+from pocketgan.training.processes import END, GO, processes
+from pocketgan.training.shards import Shards, Update, hand_out
 from pocketgan.training.state import TrainState, update_ema
 from pocketgan.training.trouble import FiniteCheck
 from pocketgan.training.underrepresented import diagnose, diagnosis_due
@@ -40,6 +43,7 @@ class Milestone(NamedTuple):
     loss_g: float
     finished: bool
     r1: float | None = None  # gamma now, where it follows the loss
+    stopping: bool = False  # a process of several was told to stop
 
 
 class Batch(NamedTuple):
@@ -52,10 +56,10 @@ class Batch(NamedTuple):
     penalised: bool = False  # whether the lazy gradient penalty is due
 
 
-def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig) -> tuple[Tensor, Tensor]:
+def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig) -> Iterator[Update]:
     """The discriminator's update, then the generator's against the discriminator as it is after it.
 
-    Returns both adversarial losses; what the objective adds to them is learned from and not returned.
+    What the objective adds to the adversarial losses is learned from and not told.
     """
     generator, discriminator, loss = state.generator, state.discriminator, loss_of(objective.loss)
     fake = generator(batch.latents, batch.labels)
@@ -72,7 +76,7 @@ def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig
         total_d = total_d + objective.r1_every * state.r1_growth * objective.r1 / 2 * slopes.mean()
     state.optimizer_d.zero_grad()
     total_d.backward()
-    state.optimizer_d.step()
+    yield Update((state.optimizer_d,))
 
     if batch.fresh_latents is not batch.latents:
         fake = generator(batch.fresh_latents, batch.labels)
@@ -85,30 +89,27 @@ def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig
         total_g = total_g + objective.class_weight * _class_error(fake_critique, batch.labels)
     state.optimizer_g.zero_grad()
     total_g.backward()
-    state.optimizer_g.step()
+    yield Update((state.optimizer_g,), torch.stack([loss_d.detach(), loss_g.detach()]))
     discriminator.requires_grad_(True)
-    return loss_d.detach(), loss_g.detach()
 
 
-def simultaneous_step(state: TrainState, batch: Batch, objective: ObjectiveConfig) -> tuple[Tensor, Tensor]:
+def simultaneous_step(state: TrainState, batch: Batch, objective: ObjectiveConfig) -> Iterator[Update]:
     """Both updates from one pass over the same fakes, each against the other player as it was before."""
     loss = loss_of(objective.loss)
     fake = state.generator(batch.latents, batch.labels)
     images = fake.detach().requires_grad_()
 
-    real, made = _critique_both(state, batch, images)
-    on_real, on_fake = loss.discriminator(real.logits, made.logits)
+    real, of_fake = _critique_both(state, batch, images)
+    on_real, on_fake = loss.discriminator(real.logits, of_fake.logits)
     loss_d = HALVES[objective.halves] * (on_real.mean() + on_fake.mean())
-    loss_g = loss.generator(real.logits, made.logits).mean()
+    loss_g = loss.generator(real.logits, of_fake.logits).mean()
 
     (to_images,) = torch.autograd.grad(loss_g, images, retain_graph=True)
     state.optimizer_d.zero_grad()
     loss_d.backward(inputs=list(state.discriminator.parameters()))
     state.optimizer_g.zero_grad()
     fake.backward(to_images)
-    state.optimizer_d.step()
-    state.optimizer_g.step()
-    return loss_d.detach(), loss_g.detach()
+    yield Update((state.optimizer_d, state.optimizer_g), torch.stack([loss_d.detach(), loss_g.detach()]))
 
 
 STEPS = {"alternating": alternating_step, "simultaneous": simultaneous_step}
@@ -149,8 +150,10 @@ def train_steps(
     after_step: Callable[[TrainState, list[float]], bool] | None = None,
     clusters_of: Recipe | None = None,
     finite: FiniteCheck | None = None,
-) -> Iterator[Milestone]:
+) -> Generator[Milestone, None, None]:
     """Train from `state.nimg` to the end of the budget, yielding every `TICK_STEPS` steps and at each epoch's end.
+
+    A consumer that leaves before the end closes the iterator: of several processes the others wait for a word.
 
     What happens between two milestones is a function of the recipe, the data and `state` alone. The images lie whole on
     the state's device, as bytes, and a step waits for the device once: to read its losses.
@@ -174,27 +177,32 @@ def train_steps(
     """
     total = recipe.schedule.total_nimg(len(data))
     stream = BatchStream(len(data), recipe.schedule.batch_size, recipe.seed)
-    step = STEPS[recipe.objective.updates]
+    shards = Shards(state, recipe, team := processes())
     size = recipe.schedule.batch_size
     beta = ema_beta(size, recipe.schedule.ema_share * total) if state.ema is not None else 0.0
     bf16 = recipe.optimizer.precision == "bf16"
     groups = groups_of(clusters_of or recipe, data, conditional=state.generator.conditional)
     share_out_clusters(clusters_of or recipe, data, state.generator, state.sampler)
     images, told = data.images.to(state.device), None if groups is None else groups.to(state.device)
+    if team.leads:
+        hand_out(team, state, recipe, clusters_of, data)
     state.generator.train()
     state.discriminator.train()
     while state.nimg < total:
         if recipe.data.underrepresented and diagnosis_due(state.nimg, len(data), size):
-            state.underrepresented = diagnose(state, images, groups, recipe)
-        batch = _next_batch(state, images, told, recipe, stream)
+            state.underrepresented = team.shared(partial(diagnose, state, images, groups, recipe))
         factor = rate_factor(state.nimg, total, recipe.schedule.lr_hold)
         state.optimizer_g.param_groups[0]["lr"] = recipe.optimizer.lr_g * factor
         state.optimizer_d.param_groups[0]["lr"] = recipe.optimizer.lr_d * factor
-        drops = seeded(recipe.seed, "dropout", state.nimg) if state.drops else nullcontext()
-        with drops, torch.autocast(state.device.type, torch.bfloat16) if bf16 else nullcontext():
-            both = torch.stack(step(state, batch, recipe.objective))
+
+        def updates_of(shard: int) -> Iterator[Update]:
+            batch = _next_batch(state, images, told, recipe, stream, shard)
+            return STEPS[recipe.objective.updates](state, batch, recipe.objective)
+
+        with torch.autocast(state.device.type, torch.bfloat16) if bf16 else nullcontext():
+            both = shards.step(updates_of)
         losses = both.tolist() if finite is None else finite.read(both)
-        asked = after_step is not None and after_step(state, losses)
+        asked = shards.agreed(after_step is not None and after_step(state, losses))
         update_ema(state, beta)
         if recipe.objective.r1_target:
             state.r1_growth = r1_growth(state.r1_growth, losses[0], recipe.objective.r1_target, size)
@@ -210,29 +218,41 @@ def train_steps(
                 state.sums = [0.0, 0.0]
                 state.summed = 0
             r1 = recipe.objective.r1 * state.r1_growth if recipe.objective.r1_target else None
-            yield Milestone(state.nimg, epoch, ended or finished, mean_d, mean_g, finished, r1)
+            try:
+                yield Milestone(state.nimg, epoch, ended or finished, mean_d, mean_g, finished, r1, shards.stopping)
+            except GeneratorExit:
+                team.say(END)
+                raise
+            team.say(GO)
 
 
-def _next_batch(state: TrainState, images: Tensor, told: Tensor | None, recipe: Recipe, stream: BatchStream) -> Batch:
-    """The batch at `state.nimg` from all images and what the pair is told of each, both on the state's device."""
-    rows = stream.rows(state.nimg)
+def _next_batch(
+    state: TrainState, images: Tensor, told: Tensor | None, recipe: Recipe, stream: BatchStream, shard: int
+) -> Batch:
+    """A shard of the batch at `state.nimg`, from all images and what the pair is told of each, on the state's device.
+
+    Rows and latents are those of the whole batch, whatever the number of shards; turns are drawn for each shard.
+    """
+    count = recipe.schedule.shards
+    rows, part = stream.rows(state.nimg), slice(shard, None, count)
     if len(state.underrepresented):
         again = round(recipe.data.underrepresented * len(rows))
         random = rng(recipe.seed, "underrepresented", state.nimg)
         drawn = torch.randint(len(state.underrepresented), (again,), generator=random)
         rows = torch.cat([rows[again:], state.underrepresented[drawn]])
-    rows = sent(rows, state.device)
-    chosen = images[rows]
+    own = sent(rows[part], state.device)
+    chosen = images[own]
     if recipe.data.rotate:
-        chosen = rotate(chosen, recipe.data.rotate, rng(recipe.seed, "rotation", state.nimg, device=state.device))
+        numbers = (state.nimg,) if count == 1 else (state.nimg, shard)
+        chosen = rotate(chosen, recipe.data.rotate, rng(recipe.seed, "rotation", *numbers, device=state.device))
     real = to_floats(chosen, state.generator.pixels)
     if state.convolutional:
         real = real.contiguous(memory_format=memory_format(state.device))
-    labels = None if told is None else told[rows]
+    labels = None if told is None else told[own]
 
     def draw(purpose: str) -> Tensor:
         random = rng(recipe.seed, purpose, state.nimg)
-        return sent(torch.randn(len(rows), recipe.model.latent_dim, generator=random), state.device)
+        return sent(torch.randn(len(rows), recipe.model.latent_dim, generator=random)[part], state.device)
 
     latents = draw("training latents")
     fresh = recipe.objective.fresh_latents and recipe.objective.updates == "alternating"

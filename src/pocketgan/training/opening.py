@@ -26,8 +26,10 @@ from pocketgan.recipes.recipe import ScheduleConfig
 from pocketgan.runs.facts import BudgetEvent
 from pocketgan.runs.folder import MODEL, RunFolder
 from pocketgan.training.checkpoint import newest_nimg
+from pocketgan.training.following import follow
 from pocketgan.training.health import Policy
 from pocketgan.training.listeners import Setup, check_tensorboard
+from pocketgan.training.processes import processes
 from pocketgan.training.speed import seconds_per_image, with_precision
 from pocketgan.training.starting import Start, check_fit, read_start
 from pocketgan.training.state import check_objective
@@ -47,8 +49,31 @@ def train_in(
     policy: Policy | None,
     inexact: bool,
 ) -> Model:
-    """Train by a recipe in a run's folder, go on there, or load what is complete; as `pocketgan.train`."""
-    data = learning_images(wanted.data.source, wanted.data.split)
+    """Train by a recipe in a run's folder, go on there, or load what is complete; as `pocketgan.train`.
+
+    Of several processes only the first comes back from here; the others end when it is done.
+    """
+    team = processes()
+    with team.together():
+        team.shards(wanted.schedule.shards)
+        data = learning_images(wanted.data.source, wanted.data.split)
+    if team.rank:
+        follow(team, data, find_device(device))
+        raise SystemExit(0)
+    with team.leading():
+        return _train(run, wanted, data, device, tensorboard, display, policy, inexact)
+
+
+def _train(
+    run: RunFolder,
+    wanted: Recipe,
+    data: ImageSet,
+    device: str,
+    tensorboard: bool,
+    display: Display,
+    policy: Policy | None,
+    inexact: bool,
+) -> Model:
     wanted, notes = settled(wanted, data.shape, len(data.class_names))
     wanted, start = _with_start(run, wanted, display)
     begun = _open_run(run, wanted, data)

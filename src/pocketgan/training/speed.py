@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,6 +18,7 @@ from pocketgan.recipes import Recipe
 from pocketgan.recipes.costs import RecipeRow
 from pocketgan.training.groups import groups_of
 from pocketgan.training.loop import STEPS, Batch, Milestone, train_steps
+from pocketgan.training.shards import make_step
 from pocketgan.training.state import new_state
 from pocketgan.training.underrepresented import diagnose, diagnosis_period
 
@@ -35,7 +37,7 @@ def training_flops(recipe: Recipe, shape: Shape, classes: int) -> int:
 
     def counted(penalised: bool) -> int:
         with FlopCounterMode(display=False) as counter:
-            STEPS[recipe.objective.updates](state, batch._replace(penalised=penalised), recipe.objective)
+            make_step(STEPS[recipe.objective.updates](state, batch._replace(penalised=penalised), recipe.objective))
         return int(counter.get_total_flops())
 
     plain = counted(False)
@@ -58,10 +60,10 @@ def seconds_per_image(recipe: Recipe, data: ImageSet, device: torch.device, seco
     """
     endless = recipe.changed("schedule", nimg=1 << 40)
     state = new_state(endless, data.shape, len(data.class_names), device)
-    steps = train_steps(state, data, endless, after_step=lambda state, losses: True)
-    _train_for(seconds / 5, steps)
-    began, before = time.perf_counter(), state.nimg
-    _train_for(seconds, steps)
+    with closing(train_steps(state, data, endless, after_step=lambda state, losses: True)) as steps:
+        _train_for(seconds / 5, steps)
+        began, before = time.perf_counter(), state.nimg
+        _train_for(seconds, steps)
     each = (time.perf_counter() - began) / (state.nimg - before)
     if recipe.data.underrepresented:
         began = time.perf_counter()

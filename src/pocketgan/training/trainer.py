@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 from pocketgan.core.devices import exactness
 from pocketgan.core.errors import UsageError
@@ -92,14 +94,17 @@ def _train(training: Training, listeners: list[Listener], stop: Stop) -> str:
         listener.on_start(training)
     recipe = after_rollbacks(setup.recipe, _rollbacks(setup))
     steps = train_steps(state, setup.data, recipe, after_step, clusters_of=setup.recipe, finite=training.finite)
-    for milestone, seconds in _timed(steps):
-        state.seconds += seconds
-        for listener in listeners:
-            if (reason := listener.on_milestone(training, milestone)) is not None:
-                return reason
-        if training.stopping and not milestone.finished:
-            setup.display.line(f"stopped and saved at nimg {state.nimg}")
-            stop.obey()
+    with closing(steps):
+        for milestone, seconds in _timed(steps):
+            state.seconds += seconds
+            if milestone.stopping and stop.came is None:
+                stop.came = signal.SIGTERM
+            for listener in listeners:
+                if (reason := listener.on_milestone(training, milestone)) is not None:
+                    return reason
+            if training.stopping and not milestone.finished:
+                setup.display.line(f"stopped and saved at nimg {state.nimg}")
+                stop.obey()
     return "budget"
 
 
