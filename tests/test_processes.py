@@ -137,9 +137,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def words(pictures: Path, out: Path, name: str, processes: int, *more: object) -> list[str]:
-    fixed = ["train", name, "--data", pictures, "--out", out, "--nimg", STEPS * BATCH, "--batch-size", BATCH]
-    return [*map(str, [*fixed, "--shards", 4, "--device", "cpu", "--processes", processes, *more])]
+def words(pictures: Path, out: Path, name: str, processes: int, steps: int = STEPS) -> list[str]:
+    fixed = ["train", name, "--data", pictures, "--out", out, "--nimg", steps * BATCH, "--batch-size", BATCH]
+    return [*map(str, [*fixed, "--shards", 4, "--device", "cpu", "--processes", processes])]
 
 
 def started(line: list[str]) -> subprocess.Popen[bytes]:
@@ -154,10 +154,12 @@ def weights_of(out: Path) -> str:
 
 
 @pytest.mark.extras
-@pytest.mark.parametrize("name", ["mlp", "pocket", "dcgan-rotate"])
-def test_one_two_and_four_processes_give_the_same_bytes(name: str, pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "counts"), [("mlp", (1, 2, 4)), ("pocket", (1, 2)), ("dcgan", (1, 2))])
+def test_any_number_of_processes_gives_the_same_bytes(
+    name: str, counts: tuple[int, ...], pictures: Path, tmp_path: Path
+) -> None:
     sums = set()
-    for count in (1, 2, 4):
+    for count in counts:
         assert started(words(pictures, tmp_path / str(count), name, count)).wait() == 0
         sums.add(weights_of(tmp_path / str(count)))
     assert len(sums) == 1
@@ -186,13 +188,13 @@ def under_way(out: Path) -> None:
     raise AssertionError("the training did not begin")
 
 
-LONG = ("--nimg", 600 * BATCH)
+LONG = 1500  # steps
 
 
 @pytest.fixture(scope="module")
 def unbroken(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("unbroken") / "run"
-    assert started(words(pictures, out, "mlp", 1, *LONG)).wait() == 0
+    assert started(words(pictures, out, "mlp", 1, LONG)).wait() == 0
     return weights_of(out)
 
 
@@ -203,13 +205,13 @@ def test_a_killed_process_ends_the_others_and_another_number_goes_on(
     rank: int, pictures: Path, unbroken: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    launcher = started(words(pictures, out, "mlp", 2, *LONG))
+    launcher = started(words(pictures, out, "mlp", 2, LONG))
     victim = worker(launcher, rank)
     under_way(out)
     os.kill(victim, signal.SIGKILL)
     assert launcher.wait(timeout=60) != 0
     assert not (out / "model").exists()
-    assert started(words(pictures, out, "mlp", 4 if rank else 1, *LONG)).wait() == 0
+    assert started(words(pictures, out, "mlp", 4 if rank else 1, LONG)).wait() == 0
     assert weights_of(out) == unbroken
 
 
@@ -217,7 +219,7 @@ def test_a_killed_process_ends_the_others_and_another_number_goes_on(
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_training_outlives_its_launcher(pictures: Path, unbroken: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    launcher = started(words(pictures, out, "mlp", 2, *LONG))
+    launcher = started(words(pictures, out, "mlp", 2, LONG))
     worker(launcher, 1)
     under_way(out)
     launcher.kill()
@@ -234,13 +236,13 @@ def test_a_training_outlives_its_launcher(pictures: Path, unbroken: str, tmp_pat
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_any_process_saves_and_ends_all(rank: int, pictures: Path, unbroken: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    launcher = started(words(pictures, out, "mlp", 2, *LONG))
+    launcher = started(words(pictures, out, "mlp", 2, LONG))
     told = worker(launcher, rank)
     under_way(out)
     os.kill(told, signal.SIGTERM)
     assert launcher.wait(timeout=60) == 143
     assert list((out / "checkpoints").glob("nimg-*"))
-    assert started(words(pictures, out, "mlp", 2, *LONG)).wait() == 0
+    assert started(words(pictures, out, "mlp", 2, LONG)).wait() == 0
     assert weights_of(out) == unbroken
 
 
