@@ -11,11 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from pocketgan.core.arguments import Seed, checked
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import user_path
 from pocketgan.steer import LATENTS, STEPS
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from torch import Tensor
 
     from pocketgan.core.machine import Machine
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from pocketgan.steer.steering import FitReport
     from pocketgan.writers import Labelled
 
-Seed: TypeAlias = int  # 0 to 2**63 - 1
 Factory: TypeAlias = Callable[..., Any]  # a class, or a function that makes a network
 
 
@@ -50,6 +51,7 @@ class RunResult(NamedTuple):
 # ---- trainings -----------------------------------------------------------------------------------------------------
 
 
+@checked
 def run(
     recipe: str | Path | Recipe | None = None,
     *,
@@ -187,6 +189,7 @@ def _run_card(folder: RunFolder, model: Model, display: Display) -> Scorecard | 
         return None
 
 
+@checked
 def train(
     recipe: str | Path | Recipe | None = None,
     *,
@@ -282,6 +285,7 @@ def train(
     )
 
 
+@checked
 def train_classifier(
     recipe: str | Path | ClassifierRecipe = "cnn",
     *,
@@ -322,6 +326,7 @@ def train_classifier(
     return train_network(wanted, out=user_path(out), device=find_device(device), display=Display(quiet))
 
 
+@checked
 def train_judge(
     *,
     out: str | Path,
@@ -423,6 +428,7 @@ def _compute_with(threads: int | None) -> None:
 # ---- models and images ---------------------------------------------------------------------------------------------
 
 
+@checked
 def load(
     path: str | Path,
     device: str = "auto",
@@ -465,6 +471,7 @@ def _model(model: Model | str | Path, device: str) -> Model:
     return model if isinstance(model, Model) else Model.load(model, device)
 
 
+@checked
 def generate(
     model: Model | str | Path,
     *,
@@ -613,6 +620,7 @@ def _asked(label: int | str | None, digit: int | None) -> int | str | None:
     return str(digit)
 
 
+@checked
 def label_images(
     images: ImageSet | str | Path,
     *,
@@ -675,6 +683,7 @@ def label_images(
     return write_labels(user_path(out), reader, chosen)
 
 
+@checked
 def import_file(
     file: str | Path,
     *,
@@ -742,6 +751,7 @@ def import_file(
     )
 
 
+@checked
 def export_model(
     model: Model | str | Path,
     *,
@@ -792,8 +802,9 @@ def export_model(
 # ---- scores --------------------------------------------------------------------------------------------------------
 
 
+@checked
 def evaluate(
-    subject: Model | ImageSet | str | Path,
+    subject: Model | ImageSet | Tensor | ndarray | str | Path,
     *,
     split: str = "test",
     count: int = 10_000,
@@ -810,7 +821,8 @@ def evaluate(
     Parameters
     ----------
     subject
-        A run folder, a model folder, or images: a folder of pictures, an NPZ, NPY or IDX file.
+        A run folder, a model folder, or images: a folder of pictures, an NPZ, NPY or IDX file. In Python also a model,
+        an image set, or bytes (uint8) as a tensor or an array.
     split
         Real images to measure against: test, or val for what was trained on fit.
     count
@@ -849,6 +861,7 @@ def evaluate(
     if out is not None:
         refuse_existing(user_path(out))
     where = find_device(device)
+    subject = _subject(subject)
     if isinstance(subject, str | Path):
         subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject)
     scored = score(
@@ -867,8 +880,19 @@ def evaluate(
     return scored.card
 
 
+def _subject(subject: Model | ImageSet | Tensor | ndarray | str | Path) -> Model | ImageSet | str | Path:
+    """What is scored, images of other programs as an image set."""
+    if isinstance(subject, str | Path):
+        return subject
+    from pocketgan.data.image_set import ImageSet, as_bytes
+    from pocketgan.models.model import Model
+
+    return subject if isinstance(subject, Model | ImageSet) else ImageSet(as_bytes(subject))
+
+
+@checked
 def compare(
-    *subjects: Model | ImageSet | str | Path,
+    *subjects: Model | ImageSet | Tensor | ndarray | str | Path,
     split: str = "test",
     count: int = 10_000,
     seed: Seed = 0,
@@ -912,7 +936,7 @@ def compare(
     if out is not None:
         refuse_existing(user_path(out))
     scored = partial(evaluate, split=split, count=count, seed=seed, judge=judge, device=device, quiet=quiet)
-    comparison = compare_subjects(subjects, scored)
+    comparison = compare_subjects([_subject(subject) for subject in subjects], scored)
     if out is not None:
         write_comparison(user_path(out), comparison)
     if table is not None:
@@ -920,6 +944,7 @@ def compare(
     return comparison
 
 
+@checked
 def write_report(run_folder: str | Path) -> Path:
     """Write report.html into a run's folder: one file that opens offline.
 
@@ -950,6 +975,7 @@ def write_report(run_folder: str | Path) -> Path:
 # ---- steering ------------------------------------------------------------------------------------------------------
 
 
+@checked
 def fit_steering(
     model: Model | str | Path,
     *,
@@ -1004,6 +1030,7 @@ def fit_steering(
     return reports
 
 
+@checked
 def invert(
     model: Model | str | Path,
     pictures: str | Path,
@@ -1048,6 +1075,7 @@ def invert(
     return write_inversion(frozen, given, out=user_path(out), seed=seed, display=Display(quiet))
 
 
+@checked
 def interpolate(
     model: Model | str | Path,
     *stops: str,
@@ -1101,6 +1129,7 @@ def interpolate(
     return write_walk(frozen, stops, out=user_path(out), steps=steps, method=method, seed=seed, display=display)
 
 
+@checked
 def show_directions(
     model: Model | str | Path,
     *,
@@ -1153,6 +1182,7 @@ def show_directions(
 # ---- what there is -------------------------------------------------------------------------------------------------
 
 
+@checked
 def list_recipes(name: str | None = None, *, quick: bool = False, quiet: bool = False) -> list[RecipeRow]:
     """List the recipes with their cost and the minutes that each takes here, or print one as TOML.
 
@@ -1187,6 +1217,7 @@ def list_recipes(name: str | None = None, *, quick: bool = False, quiet: bool = 
     return with_minutes(rows, quiet)
 
 
+@checked
 def info(model: str | Path) -> ModelInfo:
     """Print a model's layers, shapes and parameters, and where it comes from.
 
@@ -1205,6 +1236,7 @@ def info(model: str | Path) -> ModelInfo:
     return model_info(model)
 
 
+@checked
 def list_datasets(*, data_folder: str | Path | None = None, markdown: str | Path | None = None) -> list[dict[str, Any]]:
     """List the data sets that are known by name: images, size, licence, and whether they are here.
 
@@ -1236,6 +1268,7 @@ def list_datasets(*, data_folder: str | Path | None = None, markdown: str | Path
     return datasets_rows()
 
 
+@checked
 def doctor() -> Machine:
     """Tell what this machine can do: versions, devices, measured speed, extras, data."""
     from pocketgan.core.machine import this_machine

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pocketgan.api import Seed
+from pocketgan.core.arguments import Seed
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import user_path
 from pocketgan.steer import LATENTS, STEPS

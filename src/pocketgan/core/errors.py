@@ -11,6 +11,10 @@ class PocketganError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """One line, whatever names and values it tells of."""
+        return " ".join(super().__str__().splitlines())
+
 
 class UsageError(PocketganError):
     """The request itself is wrong: an unknown name, a value out of range. Exit code 2."""

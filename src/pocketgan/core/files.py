@@ -31,6 +31,7 @@ if sys.platform != "win32":
     import fcntl
 
 
+LONGEST_NAME, LONGEST_PATH = 255, 4000  # bytes of one part of a path, and of all of it; Linux takes 255 and 4,095
 LOCK, HOLDER = ".lock", ".lock-holder.json"  # of a folder in use, and who uses it
 MAX_TEXT_BYTES = 4 << 20  # of a JSON file; what is parsed takes many times as much memory
 FILES_SYNCED_ONE_BY_ONE = 200  # in a folder with more, one sync of the whole system is faster by far
@@ -49,8 +50,21 @@ def clear_errors(path: Path, doing: str = "written") -> Iterator[None]:
 
 
 def user_path(path: str | Path) -> Path:
-    """A path as a person gave it, with ``~`` for the home folder. Every path that the program is given passes here."""
-    return Path(path).expanduser()
+    """A path as a person gave it, with ``~`` for the home folder. Every path that the program is given passes here.
+
+    Raises
+    ------
+    UsageError
+        No file can be called so.
+    """
+    try:
+        given = Path(path).expanduser()
+        name = os.fsencode(given)
+    except (TypeError, ValueError, RuntimeError) as error:  # no text; halves of characters; the home of nobody
+        raise UsageError(f"{str(path)[:60]!r} is no path ({error}); give another") from None
+    if b"\0" in name or any(len(part) > LONGEST_NAME for part in name.split(b"/")) or len(name) > LONGEST_PATH:
+        raise UsageError(f"{str(path)[:60]!r} is no path: it is too long, or has a NUL character; give another")
+    return given
 
 
 def sync_folder(path: Path) -> None:

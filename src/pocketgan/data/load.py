@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from pocketgan.core.arguments import checked
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import user_path
 from pocketgan.data._checks import read_provenance, readable, refuse_split
@@ -33,6 +34,7 @@ MOST_KEPT = 8  # sets that stay in memory, the last used ones
 CLOCK_NS = 50_000_000  # a file's time of change is no finer than this: what is younger may change without a trace
 
 
+@checked
 def load_images(source: str | Path, split: str = "train") -> ImageSet:
     """Load an image set. It is decoded once in a process: treat its tensors as read-only.
 

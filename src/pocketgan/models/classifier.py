@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pocketgan.core.arguments import checked
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError
+from pocketgan.core.files import user_path
 from pocketgan.core.pixels import images_for
 from pocketgan.data.datasets import DATASETS, dataset_like
+from pocketgan.data.image_set import as_bytes
 from pocketgan.models.saved import load_weights, model_folder, read_model_file, save_networks, weights_digest
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import Shape, channels_last, parameter_count
@@ -43,29 +47,35 @@ class Classifier:
         self.device = next(network.parameters()).device
 
     @torch.no_grad()
-    def probabilities(self, images: Tensor) -> Tensor:
+    def probabilities(self, images: Any) -> Tensor:
         """Class probabilities: uint8 ``[N, C, H, W]`` in, float32 ``[N, K]`` out, computed in blocks of 500.
+
+        Bytes only, in whatever form `as_bytes` takes them: an image set, a tensor, an array.
 
         Raises
         ------
         UsageError
-            The images have another shape than those it was trained on.
+            The images are no bytes, or have another shape than those it was trained on.
         """
-        if tuple(images.shape[1:]) != self.shape:
-            raise UsageError(f"the classifier reads images of shape {list(self.shape)}, not {list(images.shape[1:])}")
+        try:
+            images = as_bytes(images, self.shape)
+        except UsageError as error:
+            raise UsageError(f"the classifier reads images of shape {list(self.shape)}: {error}") from None
         parts = [self.network(images_for(part, self.device)).softmax(1) for part in images.split(500)]
         return torch.cat(parts).cpu() if parts else torch.empty(0, len(self.class_names))
 
-    def label(self, images: Tensor) -> Tensor:
-        """The likeliest class of each image: int64 ``[N]``."""
+    def label(self, images: Any) -> Tensor:
+        """The likeliest class of each image, given as in `probabilities`: int64 ``[N]``."""
         return self.probabilities(images).argmax(1)
 
-    def save(self, folder: Path) -> None:
+    @checked
+    def save(self, folder: str | Path) -> None:
         """Write the model folder, whole."""
         networks = {CLASSIFIER: self.network}
-        save_networks(folder, networks, self.recipe, self.shape, self.class_names, self.facts)
+        save_networks(user_path(folder), networks, self.recipe, self.shape, self.class_names, self.facts)
 
     @classmethod
+    @checked
     def load(cls, path: str | Path, device: str = "auto") -> Classifier:
         """Load a classifier from a run folder or its own; ``guide`` is the one that comes with the package."""
         folder = model_folder(path, CLASSIFIER)

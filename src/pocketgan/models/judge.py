@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from pocketgan.core.arguments import checked
 from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import images_for
 from pocketgan.data.datasets import DATASETS, dataset_like
-from pocketgan.data.image_set import ImageSet
+from pocketgan.data.image_set import ImageSet, as_bytes
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.saved import weights_digest
 from pocketgan.networks.classifiers import Judge as JudgeNetwork
@@ -50,6 +51,7 @@ class Judge:
         The sha256 of its weights.
     """
 
+    @checked
     def __init__(self, classifier: Classifier) -> None:
         if not isinstance(classifier.network, JudgeNetwork):
             raise UsageError(
@@ -61,6 +63,7 @@ class Judge:
         self.version = VERSIONS.get(self.digest, f"own-{self.digest[:8]}")
 
     @classmethod
+    @checked
     def load(cls, path: str | Path = JUDGE, device: str = "auto") -> Judge:
         """The judge in a folder; without one, the shipped judge of MNIST's digits.
 
@@ -72,16 +75,22 @@ class Judge:
         return cls(Classifier.load(path, device))
 
     @torch.no_grad()
-    def read(self, images: Tensor, batch_size: int = BATCH) -> Reading:
+    @checked
+    def read(self, images: Any, batch_size: int = BATCH) -> Reading:
         """Features and class probabilities of uint8 ``[N, C, H, W]``, computed on the judge's device.
+
+        Bytes only, in whatever form `as_bytes` takes them: an image set, a tensor, an array.
 
         What is returned lies on the CPU, where statistics are computed in float64.
 
         Raises
         ------
         UsageError
-            The images have another shape than those it was trained on.
+            The images are no bytes, or have another shape than those it was trained on; or a batch has none.
         """
+        if batch_size < 1:
+            raise UsageError(f"batch_size {batch_size} is too small; give at least 1")
+        images = as_bytes(images)
         shape, network = self.classifier.shape, cast(JudgeNetwork, self.classifier.network)
         if tuple(images.shape[1:]) != shape:
             raise UsageError(
@@ -93,13 +102,17 @@ class Judge:
             found = network.features(images_for(part, self.classifier.device))
             features.append(found)
             probabilities.append(network.head(found).softmax(1))
+        if not features:
+            return Reading(torch.empty(0, JudgeNetwork.FEATURES), torch.empty(0, len(self.classifier.class_names)))
         return Reading(torch.cat(features).cpu(), torch.cat(probabilities).cpu())
 
+    @checked
     def read_kept(self, images: ImageSet) -> Reading:
         """`read`, computed once for each image set and then kept in the cache."""
         key = f"reading {self.digest} {self.classifier.device.type} {images.digest}"
         return Reading(**cached(key, lambda: self.read(images.images)._asdict()))
 
+    @checked
     def refuse_if_took_part(self, digests: Collection[str], subject: str) -> None:
         """Refuse to score what this very network helped to make.
 

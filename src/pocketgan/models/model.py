@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from pocketgan.core.arguments import Seed, checked
 from pocketgan.core.devices import find_device, sent
 from pocketgan.core.errors import UsageError
+from pocketgan.core.files import user_path
 from pocketgan.core.pixels import to_bytes
 from pocketgan.core.rng import BLOCK, balanced_labels, latents
-from pocketgan.data.image_set import Samples, class_index, joined
+from pocketgan.data.image_set import Samples, as_labels, class_index, joined
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.saved import check_sum, load_weights, model_folder, read_model_file, save_networks
@@ -30,6 +32,8 @@ from pocketgan.runs.folder import MODEL, MODEL_FILE
 from pocketgan.steer.search import Inversion, invert
 from pocketgan.steer.steering import Steering
 from pocketgan.steer.wish import Wish
+
+MOST_SAMPLED = 10_000_000  # images that `sample` keeps in memory
 
 
 class Model:
@@ -98,12 +102,13 @@ class Model:
             name, self.shape, self.class_names, self.generator, self.generator.pixels, self.images, self.folder
         )
 
+    @checked
     def sample(
         self,
         count: int,
         *,
         label: int | str | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
         start: int = 0,
         balanced: bool = False,
         method: str | None = None,
@@ -116,7 +121,7 @@ class Model:
         Parameters
         ----------
         count
-            How many; at least 1.
+            How many; at least 1, and at most ten million, for all of them stay in memory.
         label
             The class of all of them, by its index or by its name as text. Without it a conditional model's classes take
             turns: index modulo K. A model that is unconditional needs a method that was fitted: `steer`.
@@ -134,16 +139,20 @@ class Model:
         Raises
         ------
         UsageError
-            The model has no such class, or is unconditional and nothing was fitted to it.
+            The model has no such class, or is unconditional and nothing was fitted to it; or an argument is of another
+            kind.
 
         Examples
         --------
         >>> import pocketgan as pg
         >>> pg.load("runs/first").sample(16, label=5)  # doctest: +SKIP
         """
+        if count > MOST_SAMPLED:
+            raise UsageError(f"{count:,} images do not fit in memory; write them with generate, or take them by stream")
         wish = Wish(None if label is None else self.class_index(label, method), balanced, method, checked, moves)
         return joined(list(self.stream(count, wish, seed=seed, start=start, exact=exact)))
 
+    @checked
     def class_index(self, label: int | str, method: str | None = None) -> int:
         """The label of a class that is asked for by its index or its name; of steered models, as the guide names it.
 
@@ -157,14 +166,15 @@ class Model:
         self.steer.fitted(method)
         return class_index(label, self.steer.names())
 
+    @checked
     def stream(
-        self, count: int, wish: Wish | None = None, *, seed: int = 0, start: int = 0, exact: bool = True
+        self, count: int, wish: Wish | None = None, *, seed: Seed = 0, start: int = 0, exact: bool = True
     ) -> Iterator[Samples]:
         """`sample` in parts of at most 128 images, for more than memory holds; what it is asked for is a `Wish`."""
         if count < 1:
             raise UsageError(f"--count {count} is too small; ask for at least 1 image")
-        if not 0 <= seed < 2**63:
-            raise UsageError(f"--seed {seed} must lie between 0 and 2^63 - 1")
+        if start < 0:
+            raise UsageError(f"start {start} is too small; images are counted from 0")
         stop = start + count
         source = self._source(wish or Wish(), stop)
         return (
@@ -172,15 +182,15 @@ class Model:
             for block in range(start - start % BLOCK, stop, BLOCK)
         )
 
-    def images(self, z: Tensor, labels: Tensor | None = None, *, exact: bool = True) -> Tensor:
+    def images(self, z: Any, labels: Any = None, *, exact: bool = True) -> Tensor:
         """The images of given latents.
 
         Parameters
         ----------
         z
-            float32 ``[N, latent_dim]``.
+            Finite floats ``[N, latent_dim]``, a tensor, an array or lists of them.
         labels
-            int64 ``[N]``, for conditional models.
+            Whole numbers ``[N]``, for conditional models.
         exact
             Images are computed in padded blocks of 128, so that a stored latent gives its image again, byte for byte.
             Without it there is no padding: one image takes a millisecond or two, and a byte may differ by one.
@@ -189,15 +199,21 @@ class Model:
         -------
         Tensor
             uint8 ``[N, C, H, W]``.
+
+        Raises
+        ------
+        UsageError
+            Latents or labels have another shape or kind, or there is no such class.
         """
-        if z.ndim != 2 or z.shape[1] != self.recipe.model.latent_dim:
-            raise UsageError(f"latents must be [N, {self.recipe.model.latent_dim}], not {list(z.shape)}")
-        if self.conditional and (labels is None or labels.shape != z.shape[:1]):
+        z = as_latents(z, self.recipe.model.latent_dim)
+        if self.conditional and labels is None:
             raise UsageError(f"this model is conditional: give one label for each of the {len(z)} latents")
         if labels is not None and not self.conditional:
             raise UsageError(f"{self.recipe.name} is unconditional: its latents give images without any label")
-        for label in set() if labels is None else set(labels.tolist()):
-            class_index(label, self.class_names)
+        if labels is not None:
+            labels = as_labels(labels, len(z))
+            for label in set(labels.tolist()):
+                class_index(label, self.class_names)
         return draw(self.generator, z, labels, exact=exact) if len(z) else torch.empty(0, *self.shape).byte()
 
     def invert(
@@ -286,8 +302,10 @@ class Model:
         learned_from = self.facts.data.provenance  # may have been made by another model
         return {**learned_from, "made_by": f"pocketgan, recipe {self.recipe.name}"}
 
-    def save(self, folder: Path) -> None:
+    @checked
+    def save(self, folder: str | Path) -> None:
         """Write the model folder, whole, and then the steerers that it has."""
+        folder = user_path(folder)
         networks: dict[str, nn.Module] = {"generator": self.generator}
         if self.discriminator is not None:
             networks["discriminator"] = self.discriminator
@@ -297,6 +315,7 @@ class Model:
             self.steer.save(folder, steerers)
 
     @classmethod
+    @checked
     def load(
         cls,
         path: str | Path,
@@ -359,6 +378,26 @@ class Model:
     def _repr_html_(self) -> str:
         picture = base64.b64encode(self.sample(20)._repr_png_()).decode()
         return f'<p>{html.escape(repr(self))}</p><img alt="20 samples" src="data:image/png;base64,{picture}">'
+
+
+def as_latents(z: Any, latent_dim: int) -> Tensor:
+    """Latents as a person has them, as float32 ``[N, latent_dim]``.
+
+    Raises
+    ------
+    UsageError
+        They are no finite numbers, or have another shape.
+    """
+    try:
+        known = torch.as_tensor(z).detach().cpu()
+        found = (known.real if known.is_complex() else known).to(torch.float32)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise UsageError(f"latents must be numbers [N, {latent_dim}], not {type(z).__name__}") from None
+    if found.ndim != 2 or found.shape[1] != latent_dim or known.is_complex():
+        raise UsageError(f"latents must be numbers [N, {latent_dim}], not {list(found.shape)}")
+    if not found.isfinite().all():
+        raise UsageError("latents must be finite numbers; some are not")
+    return found
 
 
 class _Source(NamedTuple):

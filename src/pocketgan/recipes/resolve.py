@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
+from pocketgan.core.arguments import checked
 from pocketgan.core.config import Config, complaint
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import check_version, read_bytes, user_path, write_text
@@ -31,6 +32,7 @@ OWN = Recipe.model_validate(  # what a user's own networks are trained by, where
 )
 
 
+@checked
 def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe for a pair: a preset's name or a TOML file, with `options` laid over it.
 
@@ -61,7 +63,7 @@ def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | N
         if classes_of(digest) is None:
             digest = remember_file(user_path(networks))
             trust(digest)
-        named = {"name": "own" if digest == networks else Path(networks).stem} if start is OWN else {}
+        named = {"name": "own" if digest == networks else user_path(networks).stem} if start is OWN else {}
         options = {"architecture": "python", "networks": digest, **named, **options}
     recipe = _resolve(Recipe, GAN_PRESETS, start, options)
     if recipe.model.networks is not None and isinstance(start, str | Path):
@@ -69,6 +71,7 @@ def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | N
     return recipe
 
 
+@checked
 def classifier_recipe(
     start: str | Path | ClassifierRecipe, options: Mapping[str, Any] | None = None
 ) -> ClassifierRecipe:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.errors import UsageError
 from pocketgan.core.rng import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.data.datasets import DATASETS, dataset_like
@@ -19,7 +19,16 @@ from pocketgan.scorecard.card import Scorecard, TstrFacts, floor_of, make_card
 from pocketgan.scorecard.measure import STAGES, Measured
 from pocketgan.scorecard.tstr import COUNT
 from pocketgan.scorecard.tstr import tstr as train_on_fakes
-from pocketgan.scorecard.yardstick import FEWEST, MOST, JudgedImages, Yardstick, floor_sets, part_of, yardstick
+from pocketgan.scorecard.yardstick import (
+    FEWEST,
+    MOST,
+    JudgedImages,
+    Yardstick,
+    floor_sets,
+    in_classes_of,
+    part_of,
+    yardstick,
+)
 from pocketgan.training.classifiers import learning_and_test_sets
 
 
@@ -63,6 +72,8 @@ def score(
             f"no shipped judge knows the images or classes of {reference.name}; make one with "
             "`pocketgan judge train --data IMAGES --out JUDGE` and give --judge JUDGE"
         )
+    if isinstance(subject, ImageSet):
+        subject = in_classes_of(subject, reference)
     network.refuse_if_took_part(origin.took_part, origin.name)
     fresh, rest = floor_sets(reference, training)
     count = _count(subject, count, len(fresh), origin.name)
@@ -173,5 +184,3 @@ def _check(images: ImageSet, reference: ImageSet) -> None:
             f"{images.name} has images {list(images.shape)}, {reference.name} {list(reference.shape)}; "
             "give --trained-on the images it was made from"
         )
-    if images.labels is not None and int(images.labels.max()) >= len(reference.class_names):
-        raise PocketganError(f"{images.name} has labels beyond the classes of {reference.name}; mend them")

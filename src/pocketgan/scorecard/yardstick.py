@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from pocketgan.core.cache import cached
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import to_floats
 from pocketgan.core.rng import rng
-from pocketgan.data.image_set import ImageSet
+from pocketgan.data.image_set import ImageSet, matched
 from pocketgan.data.load import load_images
 from pocketgan.data.splits import VAL_SEED, choose_rows
 from pocketgan.metrics.distances import mean_kernel
@@ -107,6 +107,23 @@ def yardstick(judge: Judge, reference: ImageSet, training: ImageSet) -> Yardstic
         radii=own["radii"],
         kernel=float(own["kernel"]),
     )
+
+
+def in_classes_of(images: ImageSet, reference: ImageSet) -> ImageSet:
+    """Given images with the classes of real ones, found by their names: a set may lack some, or have another order.
+
+    Raises
+    ------
+    UsageError
+        A class that has images is none of the real ones'.
+    """
+    if images.labels is None or images.class_names == reference.class_names:
+        return images
+    used = sorted(set(images.labels.tolist()))
+    meant = matched([images.class_names[label] for label in used], reference.class_names, images.name)
+    places = torch.zeros(len(images.class_names), dtype=torch.int64)
+    places[torch.tensor(used, dtype=torch.int64)] = torch.tensor(meant)
+    return replace(images, labels=places[images.labels], class_names=reference.class_names)
 
 
 def floor_sets(reference: ImageSet, training: ImageSet) -> tuple[ImageSet, ImageSet]:
