@@ -182,7 +182,7 @@ def test_what_cannot_be_scored_gets_one_line(source: str, small_judge: Judge, fr
             evaluate(subject, **{"trained_on": source, "judge": small_judge, "quiet": True, **options})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="learned from `val` too"):
         evaluate(fresh, trained_on="train", split="val", quiet=True)
-    with pytest.raises(UsageError, match="architecture 'judge', not 'cnn-dense'"):
+    with pytest.raises(UsageError, match="architecture 'judge' or 'judge-deep', not 'cnn-dense'"):
         Judge.load("guide")
     pictures = tmp_path / "colours.npz"
     generator = np.random.default_rng(0)

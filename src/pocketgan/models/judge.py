@@ -102,8 +102,6 @@ class Judge:
             found = network.features(images_for(part, self.classifier.device))
             features.append(found)
             probabilities.append(network.head(found).softmax(1))
-        if not features:
-            return Reading(torch.empty(0, JudgeNetwork.FEATURES), torch.empty(0, len(self.classifier.class_names)))
         return Reading(torch.cat(features).cpu(), torch.cat(probabilities).cpu())
 
     @checked

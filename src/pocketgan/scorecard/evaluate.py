@@ -27,6 +27,7 @@ from pocketgan.scorecard.yardstick import (
     floor_sets,
     in_classes_of,
     part_of,
+    refuse_unknown,
     yardstick,
 )
 from pocketgan.training.classifiers import learning_and_test_sets
@@ -72,6 +73,7 @@ def score(
             f"no shipped judge knows the images or classes of {reference.name}; make one with "
             "`pocketgan judge train --data IMAGES --out JUDGE` and give --judge JUDGE"
         )
+    refuse_unknown(network, reference)
     if isinstance(subject, ImageSet):
         subject = in_classes_of(subject, reference)
     network.refuse_if_took_part(origin.took_part, origin.name)

@@ -81,11 +81,7 @@ def yardstick(judge: Judge, reference: ImageSet, training: ImageSet) -> Yardstic
         The judge knows other classes or other sizes.
     """
     for images in (reference, training):
-        if (images.class_names, images.shape) != (judge.classifier.class_names, judge.classifier.shape):
-            raise UsageError(
-                f"judge {judge.version} does not know the images or classes of {images.name}; make one with "
-                f"`pocketgan judge train --data IMAGES --out JUDGE` and give --judge JUDGE"
-            )
+        refuse_unknown(judge, images)
     known, learned = (JudgedImages(images, judge.read_kept(images)) for images in (reference, training))
 
     def of_both() -> dict[str, Tensor]:
@@ -107,6 +103,21 @@ def yardstick(judge: Judge, reference: ImageSet, training: ImageSet) -> Yardstic
         radii=own["radii"],
         kernel=float(own["kernel"]),
     )
+
+
+def refuse_unknown(judge: Judge, images: ImageSet) -> None:
+    """Refuse real images of other classes or another shape than the judge learned.
+
+    Raises
+    ------
+    UsageError
+        They are.
+    """
+    if (images.class_names, images.shape) != (judge.classifier.class_names, judge.classifier.shape):
+        raise UsageError(
+            f"judge {judge.version} does not know the images or classes of {images.name}; make one with "
+            f"`pocketgan judge train --data IMAGES --out JUDGE` and give --judge JUDGE"
+        )
 
 
 def in_classes_of(images: ImageSet, reference: ImageSet) -> ImageSet:
