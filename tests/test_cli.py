@@ -94,7 +94,7 @@ def data(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_bytes(folder / "idx" / f"{name}-labels-idx1-ubyte.gz", gzip.compress(idx(keras[f"y_{key}"])))
     np.savez(folder / "small.npz", images=pixels[:, :20, :12], labels=labels)
     np.savez(folder / "tiny.npz", images=pixels[:2], labels=labels[:2])
-    np.savez(folder / "huge.npz", images=np.zeros((4, 65, 65), np.uint8))
+    np.savez(folder / "huge.npz", images=np.zeros((4, 129, 129), np.uint8))
     np.savez(folder / "mislabelled.npz", images=pixels, labels=labels[1:])
     (folder / "cut.npz").write_bytes((folder / "labelled.npz").read_bytes()[:9000])
     (folder / "wrong_magic.npz").write_bytes(b"GIF89a" + bytes(100))
@@ -236,13 +236,13 @@ def test_a_wrong_request_gets_one_line_and_leaves_nothing(
     ("file", "told"),
     [
         ("cut.npz", "damaged"),
-        ("wrong_magic.npz", "neither NPZ, NPY nor IDX"),
+        ("wrong_magic.npz", "neither NPZ, NPY, IDX"),
         ("empty.npz", "is empty"),
-        ("mislabelled.npz", "one integer for each of 300 images"),
-        ("huge.npz", "sides from 8 to 64"),
+        ("mislabelled.npz", "one for each of 300 images"),
+        ("huge.npz", "sides from 8 to 128"),
         ("", "keep one or the other kind"),
         ("no_test_labels.npz", "no labels for its test images"),
-        ("other_test.npz", "test images of other sizes"),
+        ("other_test.npz", "test images of another size"),
     ],
 )
 def test_bad_images_get_one_line_before_anything_is_trained(

@@ -297,7 +297,7 @@ def test_every_mode_becomes_grey_or_rgb_on_black(tmp_path: Path) -> None:
         "sixteen": (sixteen, GREY[0]),
         "palette": (colour.quantize(8), np.asarray(colour.quantize(8).convert("RGB"))),
         "alpha": (Image.merge("RGBA", (*colour.split(), half)), faded),
-        "unseen": (Image.merge("LA", (grey, black)), np.zeros((9, 12, 3))),
+        "unseen": (Image.merge("LA", (grey, black)), np.zeros((9, 12))),
     }
     for name, (picture, expected) in pictures.items():
         picture.save(tmp_path / name, format="PNG")
@@ -320,15 +320,15 @@ def test_pictures_of_two_sizes_are_refused_by_name(tmp_path: Path) -> None:
     refusal(tmp_path, "a.png", "c.png", "resize")
 
 
-@pytest.mark.parametrize("side", [7, 65, 2000])
-def test_sides_outside_8_to_64_are_refused(tmp_path: Path, side: int) -> None:
+@pytest.mark.parametrize("side", [7, 129, 2000])
+def test_sides_outside_8_to_128_are_refused(tmp_path: Path, side: int) -> None:
     for number, size in enumerate([(side, 28), (28, side)]):
         save(tmp_path / str(number) / "a.png", np.zeros(size, dtype=np.uint8))
-        refusal(tmp_path / str(number), "a.png", "8 to 64")
+        refusal(tmp_path / str(number), "a.png", "8 to 128")
         np.save(tmp_path / f"{number}.npy", np.zeros((2, *size), dtype=np.uint8))
-        refusal(tmp_path / f"{number}.npy", f"{number}.npy", "8 to 64")
+        refusal(tmp_path / f"{number}.npy", f"{number}.npy", "8 to 128")
         write_idx(tmp_path / f"{number}.idx", np.zeros((2, *size), dtype=np.uint8))
-        refusal(tmp_path / f"{number}.idx", f"{number}.idx", "8 to 64")
+        refusal(tmp_path / f"{number}.idx", f"{number}.idx", "8 to 128")
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
@@ -457,7 +457,7 @@ def test_keras_arrays_have_two_splits(tmp_path: Path) -> None:
     same(load_images(path, "test"), GREY[4:, None], LABELS[4:], ("0", "1", "2"))
     assert [load_images(path, split).split for split in ("train", "test")] == ["train", "test"]
     assert [len(load_images(path, split)) for split in ("fit", "val")] == [3, 1], "of the training images"
-    with pytest.raises(UsageError, match="x_test"):
+    with pytest.raises(UsageError, match="has no test images"):
         load_images(zipped(tmp_path / "half.npz", {"x_train": GREY}), "test")
 
 
@@ -474,18 +474,15 @@ def test_what_a_file_is_does_not_hang_on_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "named"),
     [
-        ({"pictures": GREY}, ("pictures", "images")),
-        ({"images": GREY.astype(np.float32)}, ("[images]", "float32", "uint8")),
-        ({"images": GREY.astype(np.int8)}, ("[images]", "int8")),
+        ({"pictures": GREY, "ids": LABELS}, ("pictures", "images")),
+        ({"images": GREY.astype(complex)}, ("[images]", "complex128")),
+        ({"images": GREY.astype(np.int8)}, ("[images]", "--range")),
         ({"images": GREY[0]}, ("[images]", "[9, 12]")),
         ({"images": GREY[:0]}, ("no images",)),
         ({"images": GREY.reshape(3, 2, 9, 12)}, ("channel",)),
         ({"images": np.array([GREY, None], dtype=object)}, ("[images]", "pickle")),
         ({"images": GREY, "labels": np.array([None] * 6)}, ("[labels]", "pickle")),
         ({"images": GREY, "labels": LABELS[:5]}, ("[labels]", "[5]", "6 images")),
-        ({"images": GREY, "labels": LABELS[:, None]}, ("[labels]", "[6, 1]")),
-        ({"images": GREY, "labels": LABELS.astype(float)}, ("[labels]", "float64")),
-        ({"images": GREY, "labels": LABELS > 0}, ("[labels]", "bool")),
         ({"images": GREY, "labels": LABELS - 1}, ("[labels]", "label -1", "number 1")),
         ({"images": GREY, "labels": LABELS + 9999}, ("[labels]", "10001")),
         ({"images": GREY, "labels": LABELS.astype(np.uint64) + 2**63}, ("[labels]",)),

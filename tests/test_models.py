@@ -141,7 +141,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
         ("dcgan-rotate", {}, (1, 32, 32), 0, r"\[1, 28, 28\] where images are \[1, 32, 32\]"),
         ("pocket", {}, (1, 30, 30), 10, "multiples of 4"),
         ("pocket", {}, (1, 28, 28), 0, "labels"),
-        ("mlp", {}, (1, 6, 6), 0, "8 to 64"),
+        ("mlp", {}, (1, 6, 6), 0, "8 to 128"),
         ("dcgna", {}, (1, 28, 28), 0, "did you mean 'dcgan'"),
         ("dcgan", {"clusters": 3}, (1, 28, 28), 10, r"--clusters: .*\(pocket-free\)"),
         ("mlp", {"channels_g": 96}, (1, 28, 28), 10, r"--channels-g: .*\(pocket, pocket-free\)"),

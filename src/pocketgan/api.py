@@ -137,7 +137,7 @@ def run(
         )
     steps.forget(folder, outdated - {"train"})
     model = Model.load(folder.path, device)
-    model.recipe = model.recipe.changed("data", source=wanted.data.source)  # the same images, where they lie now
+    model.recipe = model.recipe.changed("data", source=wanted.data.source, **wanted.data.fields)  # where they lie now
     if "generate" not in skip and not folder.fakes.exists():
         display.line(f"[2/5] generating {steps.FAKES} fakes with their latents")
         steps.generate(folder, model, steps.reader_for(folder, model, learner, display))
@@ -630,6 +630,7 @@ def label_images(
     count: int = 100,
     seed: Seed = 0,
     device: str = "auto",
+    **options: Any,
 ) -> list[Labelled]:
     """Label images, or a model's output, and write row, label, class name and confidence as CSV.
 
@@ -652,6 +653,8 @@ def label_images(
         Seed of their latents.
     device
         As in `train`.
+    options
+        As in `evaluate`.
 
     Returns
     -------
@@ -664,11 +667,13 @@ def label_images(
         `out` exists, nothing is at a path, or the images have another shape than the classifier reads.
     """
     from pocketgan.core.files import refuse_existing
+    from pocketgan.core.terminal import Display
     from pocketgan.data.image_set import ImageSet
     from pocketgan.data.load import load_images
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.model import Model
     from pocketgan.models.saved import holds
+    from pocketgan.recipes import image_options
     from pocketgan.runs.folder import MODEL
     from pocketgan.writers import write_labels
 
@@ -679,7 +684,8 @@ def label_images(
     elif holds(images, MODEL):
         chosen = Model.load(images, device).sample(count, seed=seed)
     else:
-        chosen = load_images(images, split)
+        chosen = load_images(images, split, image_options(options))
+        Display().lines(chosen.notes)
     return write_labels(user_path(out), reader, chosen)
 
 
@@ -695,6 +701,7 @@ def import_file(
     pixels: str | None = None,
     activation: str | None = None,
     conditional: str | None = None,
+    **options: Any,
 ) -> Imported:
     """Convert a stranger's weights into a model folder, safely: nothing in the file is run.
 
@@ -723,6 +730,8 @@ def import_file(
         What follows the hidden layers: ReLU, LeakyReLU:0.2, ….
     conditional
         How the first layer takes labels: one-hot (behind z), or one-hot-first (before it).
+    options
+        Of the images in `data`, as in `evaluate`.
 
     Returns
     -------
@@ -739,6 +748,7 @@ def import_file(
     """
     from pocketgan.importing.variants import choices_of
     from pocketgan.importing.weights import import_weights
+    from pocketgan.recipes import image_options
 
     return import_weights(
         user_path(file),
@@ -748,6 +758,7 @@ def import_file(
         networks=None if networks is None else user_path(networks),
         source=data,
         choices=choices_of(activation, pixels, conditional),
+        images_as=image_options(options),
     )
 
 
@@ -815,6 +826,7 @@ def evaluate(
     out: str | Path | None = None,
     device: str = "auto",
     quiet: bool = False,
+    **options: Any,
 ) -> Scorecard:
     """Score a model or images: every metric beside what real images get, and what is wrong in plain words.
 
@@ -840,6 +852,9 @@ def evaluate(
         A new folder for scorecard.html, scorecard.json and pictures.
     device, quiet
         As in `train`.
+    options
+        Of given images: ``resize=28``, ``crop=True``, ``grey=True``, ``background="white"``, ``range="0:16"``,
+        ``transpose=True``. Those of size and colours hold for the images of `trained_on` too.
 
     Raises
     ------
@@ -850,20 +865,24 @@ def evaluate(
     from pocketgan.core.devices import find_device
     from pocketgan.core.files import refuse_existing
     from pocketgan.core.terminal import Display
+    from pocketgan.data.image_set import ImageSet
     from pocketgan.data.load import load_images
     from pocketgan.models.judge import Judge
     from pocketgan.models.model import Model
     from pocketgan.models.saved import holds
+    from pocketgan.recipes import image_options
     from pocketgan.report.scorecard import write_scorecard
     from pocketgan.runs.folder import MODEL
     from pocketgan.scorecard.evaluate import score
 
     if out is not None:
         refuse_existing(user_path(out))
-    where = find_device(device)
+    reading, display, where = image_options(options), Display(quiet), find_device(device)
     subject = _subject(subject)
     if isinstance(subject, str | Path):
-        subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject)
+        subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject, "train", reading)
+    if isinstance(subject, ImageSet):
+        display.lines(subject.notes)
     scored = score(
         subject,
         Judge.load(judge, device) if isinstance(judge, str | Path) else judge,
@@ -872,8 +891,9 @@ def evaluate(
         seed=seed,
         trained_on=None if trained_on is None else str(trained_on),
         tstr=tstr,
+        shaping=reading.shaping,
         device=where,
-        display=Display(quiet),
+        display=display,
     )
     if out is not None:
         write_scorecard(user_path(out), scored)
@@ -901,6 +921,7 @@ def compare(
     markdown: str | Path | None = None,
     device: str = "auto",
     quiet: bool = False,
+    **options: Any,
 ) -> Comparison:
     """Lay scorecards side by side: of each metric the best, and all that the intervals cannot tell from it.
 
@@ -918,6 +939,8 @@ def compare(
         only the table is replaced; what you wrote above it stays.
     device, quiet
         As in `train`.
+    options
+        As in `evaluate`.
 
     Raises
     ------
@@ -935,7 +958,7 @@ def compare(
     above = b"" if table is None else above_table(table)
     if out is not None:
         refuse_existing(user_path(out))
-    scored = partial(evaluate, split=split, count=count, seed=seed, judge=judge, device=device, quiet=quiet)
+    scored = partial(evaluate, split=split, count=count, seed=seed, judge=judge, device=device, quiet=quiet, **options)
     comparison = compare_subjects([_subject(subject) for subject in subjects], scored)
     if out is not None:
         write_comparison(user_path(out), comparison)
@@ -1040,6 +1063,7 @@ def invert(
     seed: Seed = 0,
     device: str = "auto",
     quiet: bool = False,
+    **options: Any,
 ) -> Inversion:
     """Find the latents whose images come nearest to pictures; write them, the reconstructions and their errors.
 
@@ -1057,6 +1081,8 @@ def invert(
         Of the starts.
     device, quiet
         As in `train`.
+    options
+        As in `evaluate`.
 
     Raises
     ------
@@ -1066,13 +1092,15 @@ def invert(
     from pocketgan.core.files import refuse_existing
     from pocketgan.core.terminal import Display
     from pocketgan.data.load import load_pictures
+    from pocketgan.recipes import image_options
     from pocketgan.writers.steering import write_inversion
 
     refuse_existing(user_path(out))
     if count < 1:
         raise UsageError(f"--count {count} is too small; ask for at least 1 picture")
-    frozen, given = _model(model, device), load_pictures(pictures)[:count]
-    return write_inversion(frozen, given, out=user_path(out), seed=seed, display=Display(quiet))
+    frozen, given, display = _model(model, device), load_pictures(pictures, image_options(options)), Display(quiet)
+    display.lines(given.notes)
+    return write_inversion(frozen, given.images[:count], out=user_path(out), seed=seed, display=display)
 
 
 @checked

@@ -47,7 +47,7 @@ class Command(NamedTuple):
     function: Callable[..., Any]
     show: Callable[[Any, Mapping[str, Any]], None]  # for people: the result, and what the function was called with
     facts: Callable[[Any, Mapping[str, Any]], Any]  # what --json prints, of the same
-    recipe: Literal["", "Recipe", "ClassifierRecipe"] = ""  # whose fields `**options` takes
+    recipe: Literal["", "Recipe", "ClassifierRecipe", "ImageOptions"] = ""  # whose fields `**options` takes
     torch: bool = True  # whether the function needs it in any case
 
     @property
@@ -191,10 +191,10 @@ def _recipe_options(command: Command) -> Iterator[inspect.Parameter]:
             annotation=Annotated[
                 (bool if is_flag else str) | None,
                 Parameter(
-                    group=Group(f"Recipe: {section}" if section else "Recipe", sort_key=sections.index(section)),
+                    group=Group(_group(command.recipe, section), sort_key=sections.index(section)),
                     help=info.description,
                     metavar=None if is_flag else _value(info.annotation),
-                    show_default=_default(info.default),
+                    show_default=_default(info.default, decided=command.recipe != "ImageOptions"),
                 ),
             ],
         )
@@ -211,8 +211,17 @@ def _value(annotation: Any) -> str:
     return "TEXT"
 
 
-def _default(value: Any) -> str:
-    """What holds without the option: what the recipe says, and what the field is where that says nothing."""
+def _group(recipe: str, section: str) -> str:
+    """The heading under which the help lists a field."""
+    if recipe == "ImageOptions":
+        return "Given images"
+    return f"Recipe: {section}" if section else "Recipe"
+
+
+def _default(value: Any, decided: bool) -> str | bool:
+    """What holds without the option: what the recipe says where there is one, and what the field is else."""
+    if not decided:
+        return value if isinstance(value, str) else False
     if value is None:
         return "recipe decides"
     if isinstance(value, bool):
@@ -228,9 +237,9 @@ COMMANDS = (
     Command("run",                 api.run,               printing.run,        printing.run_facts, recipe="Recipe"),
     Command("train",               api.train,             printing.out,        printing.training_facts, recipe="Recipe"),
     Command("generate",            api.generate,          printing.paths,      printing.paths_facts),
-    Command("evaluate",            api.evaluate,          printing.card,       printing.model_facts),
-    Command("compare",             api.compare,           printing.comparison, printing.model_facts),
-    Command("import",              api.import_file,       printing.imported,   printing.imported_facts),
+    Command("evaluate",            api.evaluate,          printing.card,       printing.model_facts, recipe="ImageOptions"),
+    Command("compare",             api.compare,           printing.comparison, printing.model_facts, recipe="ImageOptions"),
+    Command("import",              api.import_file,       printing.imported,   printing.imported_facts, recipe="ImageOptions"),
     Command("export",              api.export_model,      printing.exported,   printing.exported_facts),
     Command("report",              api.write_report,      printing.path,       printing.path_facts),
     Command("recipes",             api.list_recipes,      printing.recipes,    printing.recipes_facts, torch=False),
@@ -238,10 +247,10 @@ COMMANDS = (
     Command("info",                api.info,              printing.info,       printing.info_facts),
     Command("doctor",              api.doctor,            printing.machine,    printing.machine_facts),
     Command("classify train",      api.train_classifier,  printing.classifier, printing.classifier_facts, recipe="ClassifierRecipe"),
-    Command("classify label",      api.label_images,      printing.out,        printing.labels_facts),
+    Command("classify label",      api.label_images,      printing.out,        printing.labels_facts, recipe="ImageOptions"),
     Command("judge train",         api.train_judge,       printing.judge,      printing.judge_facts, recipe="ClassifierRecipe"),
     Command("steer fit",           api.fit_steering,      printing.fits,       printing.fits_facts),
-    Command("steer invert",        api.invert,            printing.inversion,  printing.inversion_facts),
+    Command("steer invert",        api.invert,            printing.inversion,  printing.inversion_facts, recipe="ImageOptions"),
     Command("steer interpolate",   api.interpolate,       printing.out,        printing.images_facts),
     Command("steer directions",    api.show_directions,   printing.out,        printing.images_facts),
     Command("lab",                 lab.lab,               printing.nothing,    printing.addresses_facts),

@@ -28,8 +28,6 @@ from pocketgan.core.devices import memory_format, sent
 
 PixelRange = Literal["signed", "unit"]
 
-MIN_SIDE, MAX_SIDE = 8, 64  # of an image, in pixels, that the program takes
-
 
 def to_floats(images: Tensor, pixels: PixelRange) -> Tensor:
     """Bytes to a network's range: uint8 of any shape in, float32 of the same shape out."""

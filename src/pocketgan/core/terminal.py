@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ class Display:
 
         self.quiet, self.clock, self.wait = quiet, clock, wait
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.said: set[str] = set()
         self.handle: Any = None  # of the notebook's live line, once there is one
 
     @contextmanager
@@ -118,6 +119,13 @@ class Display:
     def line(self, text: str) -> None:
         """One line that stays, above a running bar."""
         self.console.print(text, markup=False, soft_wrap=True)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Each text on a line, once in the life of the display."""
+        for text in texts:
+            if text not in self.said:
+                self.said.add(text)
+                self.line(text)
 
     def picture(self, images: NDArray[np.uint8]) -> None:
         """A row of images, uint8 ``[N, C, H, W]``, as many as the terminal is wide, at about half size."""

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.core.files import read_bytes, read_json
-from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
 from pocketgan.data.image_set import PROVENANCE
+from pocketgan.recipes.image_options import MAX_SIDE, MIN_SIDE
 
 MOST_TEXTS = 20
 MOST_CHARACTERS = 1000
@@ -76,12 +76,14 @@ def check_sides(path: Path | str, height: int, width: int) -> None:
     """
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
         raise PocketganError(
-            f"{path} holds {height}x{width} pixels: sides from {MIN_SIDE} to {MAX_SIDE} are supported; resize it"
+            f"{path} holds {height}x{width} pixels: sides from {MIN_SIDE} to {MAX_SIDE} are supported; give --resize N"
         )
 
 
 def integer(text: str) -> int | None:
-    """The integer that a cell of a table or a folder name spells in plain digits; None if it spells none."""
+    """The integer that a cell of a table or a folder name spells in plain digits, 5.0 too; None if it spells none."""
+    whole, _, zeros = text.partition(".")
+    text = whole if zeros and not zeros.strip("0") else text
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 19 else None
 

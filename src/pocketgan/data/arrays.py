@@ -1,4 +1,4 @@
-"""Images in NumPy's files: NPY, and NPZ in two habits, ours (images, labels) and Keras' (x_train, y_train, …).
+"""Images in NumPy's files: NPY and NPZ, by the names that people give their arrays.
 
 An array's header is read first, and refused or believed, before anything is allocated. Pickles are never loaded.
 """
@@ -9,105 +9,142 @@ import json
 import math
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
-from torch import Tensor
 
-from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import MAX_TEXT_BYTES
-from pocketgan.data._checks import check_labels, check_sides, first_line, refuse_split, texts_of
+from pocketgan.data._checks import first_line, refuse_split, texts_of
 from pocketgan.data.idx import MAX_BYTES, MOST_INFLATED
 from pocketgan.data.image_set import ImageSet
+from pocketgan.data.named import beside, load_named, role_of, strings, unused_beside
+from pocketgan.data.ranges import range_of
+from pocketgan.data.values import LAYOUTS, holds_images, image_set
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+NPY_MAGIC = b"\x93NUMPY"
 
 
 class Layout(NamedTuple):
     """What an array must be."""
 
-    kind: Any  # of NumPy's scalar types, as np.issubdtype takes them
+    kinds: str  # of NumPy's types
     dimensions: tuple[int, ...]
     words: str
 
 
-IMAGES = Layout(np.uint8, (3, 4), "uint8 [N, H, W], [N, C, H, W] or [N, H, W, C]")
-LABELS = Layout(np.integer, (1,), "integers [N]")
-NAMES = Layout(np.str_, (1,), "text [K]")
-TEXT = Layout(np.str_, (0,), "one text")
+ANY = Layout("buifSU", (1, 2, 3, 4), "numbers or texts, [N] for labels and [N, H, W] or more for images")
+NAMES = Layout("U", (1,), "text [K]")
+TEXT = Layout("U", (0,), "one text")
 
 
-def load_npy(path: Path) -> ImageSet:
-    """The images in an NPY file: uint8 ``[N, H, W]``, ``[N, C, H, W]`` or ``[N, H, W, C]``. They have no labels.
+def load_npy(path: Path, reading: ImageOptions) -> ImageSet:
+    """The images in an NPY file, with the labels of the file beside it that is named so (`named.beside`).
 
     Raises
     ------
+    UsageError
+        It is not clear which values are black and white.
     PocketganError
-        The file is damaged or holds something else.
+        A file is damaged or holds something else.
     """
+    return with_labels_beside(path, _read_npy(path), reading, str(path))
+
+
+def with_labels_beside(path: Path, images: NDArray[Any], reading: ImageOptions, where: str) -> ImageSet:
+    """The only array of a file as images, with the labels of the file beside it that is named so."""
+    if images.dtype.kind in "buif" and not images.size:
+        raise PocketganError(f"{where} holds no images")
+    if images.dtype.kind not in "buif" or not holds_images(images.shape):
+        raise PocketganError(f"{where} is {images.dtype} {list(images.shape)}, not images {LAYOUTS}; convert it")
+    labels = beside(path)
+    known = range_of(where, [images], reading)
+    made = image_set(where, images, known, reading, None if labels is None else (labels, _read_npy(labels)))
+    if labels is not None:
+        return replace(made, notes=(*made.notes, f"{path}: the labels are those of {labels.name}"))
+    return replace(made, notes=(*made.notes, *unused_beside(path)))
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    """The array in an NPY file, or the lone one in an NPZ file."""
     with path.open("rb") as stream:
-        array = _read_array(str(path), stream, path.stat().st_size, IMAGES)
-    return ImageSet(_images(path, array))
+        if stream.read(len(NPY_MAGIC)) == NPY_MAGIC:
+            stream.seek(0)
+            return _read_array(str(path), stream, path.stat().st_size, ANY)
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if len(members) != 1:
+            raise PocketganError(f"{path} holds {len(members)} arrays, not the labels alone; join both files")
+        return _read_member(path, archive, members[0], ANY)
 
 
-def load_npz(path: Path, split: str) -> ImageSet:
+def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, layout: Layout) -> NDArray[Any]:
+    name = member.filename.removesuffix(".npy")
+    if member.file_size > MOST_INFLATED * member.compress_size:
+        raise PocketganError(f"{path} [{name}] claims more than a zip can hold in its size; fetch it again")
+    with archive.open(member) as stream:
+        return _read_array(f"{path} [{name}]", stream, member.file_size, layout)
+
+
+def load_npz(path: Path, split: str, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
     """The images in an NPZ file.
 
     Parameters
     ----------
     path
-        Holds ``images`` as in `load_npy`, and perhaps ``labels`` (integers ``[N]``) and ``class_names`` (text ``[K]``);
-        or Keras' ``x_train``, ``y_train``, ``x_test``, ``y_test``. A ``provenance`` (JSON, as the export writes it) is
-        kept.
+        Its arrays are named as `data.named` knows: ``images`` and ``labels``, ``x_train`` and ``y_train``,
+        ``train_images`` and so on; and perhaps ``class_names`` (text ``[K]``). A ``provenance`` (JSON, as the export
+        writes it) is kept. A lone array is images, and its labels may lie in a file beside it.
     split
-        ``train`` or ``test`` of Keras' arrays; ``train`` of others, which have no test images.
+        ``train``, or ``test`` of what has test images.
+    reading
+        How they are read.
 
     Raises
     ------
     UsageError
-        There is no such split.
+        There is no such split, or it is not clear which values are black and white.
     PocketganError
         The file is damaged or holds something else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return _load_archive(path, archive, split)
+            return _load_archive(path, archive, split, reading)
     except PocketganError:
         raise
     except Exception as error:  # zipfile raises whatever the bytes lead it to, from BadZipFile to NotImplementedError
         raise PocketganError(f"{path} is a damaged NPZ file ({first_line(error)}); make or fetch it again") from error
 
 
-def _load_archive(path: Path, archive: zipfile.ZipFile, split: str) -> ImageSet:
+def _load_archive(path: Path, archive: zipfile.ZipFile, split: str, reading: ImageOptions) -> ImageSet:
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    origin = {}
+    if "provenance" in members:
+        text = _read_member(path, archive, members.pop("provenance"), TEXT)
+        origin = _provenance(f"{path} [provenance]", text)
 
-    def read(name: str, layout: Layout) -> NDArray[Any]:
-        if members[name].file_size > MOST_INFLATED * members[name].compress_size:
-            raise PocketganError(f"{path} [{name}] claims more than a zip can hold in its size; fetch it again")
-        with archive.open(members[name]) as stream:
-            return _read_array(f"{path} [{name}]", stream, members[name].file_size, layout)
+    def read(name: str) -> NDArray[Any]:
+        return _read_member(path, archive, members[name], ANY)
 
-    if "images" in members:
+    if len(members) == 1 and role_of(next(iter(members))) in (None, ("images", "all")):
         refuse_split(path, split)
-        images_name, labels_name, split = "images", "labels", "all"
-    elif {"x_train", "x_test"} & members.keys():
-        images_name, labels_name = f"x_{split}", f"y_{split}"
-        if images_name not in members:
-            raise UsageError(f"{path} has no {images_name}, so there is no split '{split}' in it")
-    else:
-        held = ", ".join(repr(name) for name in sorted(members)[:5]) or "nothing"
-        raise PocketganError(f"{path} holds {held}; an array named images, or x_train and x_test, is needed")
-    images = _images(path, read(images_name, IMAGES))
-    origin = _provenance(f"{path} [provenance]", read("provenance", TEXT)) if "provenance" in members else {}
-    if labels_name not in members:
-        return ImageSet(images, split=split, provenance=origin)
-    names = tuple(str(name) for name in read("class_names", NAMES)) if "class_names" in members else ()
-    labels = check_labels(f"{path} [{labels_name}]", read(labels_name, LABELS), len(images), names)
-    return ImageSet(images, *labels, split=split, provenance=origin)
+        (lone,) = members
+        return replace(with_labels_beside(path, read(lone), reading, f"{path} [{lone}]"), provenance=origin)
+    found = load_named(
+        path,
+        members,
+        read,
+        split,
+        reading,
+        lambda name: strings(_read_member(path, archive, members[name], NAMES)),
+    )
+    return replace(found, provenance=origin)
 
 
 def _provenance(where: str, text: NDArray[np.str_]) -> dict[str, str]:
@@ -131,7 +168,7 @@ def _read_array(where: str, stream: IO[bytes], size: int, layout: Layout) -> NDA
         raise PocketganError(f"{where} is not a NumPy array that is read here ({first_line(error)})") from error
     if dtype.hasobject:
         raise PocketganError(f"{where} holds a pickle, and pickles are never loaded; save numbers")
-    if not np.issubdtype(dtype, layout.kind) or len(shape) not in layout.dimensions:
+    if dtype.kind not in layout.kinds or len(shape) not in layout.dimensions:
         raise PocketganError(f"{where} is {dtype} {list(shape)}, not {layout.words}; convert it")
     expected = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or expected > MAX_BYTES:
@@ -140,17 +177,3 @@ def _read_array(where: str, stream: IO[bytes], size: int, layout: Layout) -> NDA
         raise PocketganError(f"{where} has {size:,} bytes where its header asks for {stream.tell() + expected:,}")
     stream.seek(0)
     return npy.read_array(stream, allow_pickle=False)  # to the end, where a zip's checksum is compared
-
-
-def _images(path: Path, array: NDArray[np.uint8]) -> Tensor:
-    """Images as ``[N, C, H, W]``, whichever way they lie."""
-    if array.ndim == 3:
-        array = array[:, None]
-    elif array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
-        array = np.moveaxis(array, 3, 1)
-    if len(array) == 0:
-        raise PocketganError(f"{path} holds no images")
-    if array.shape[1] not in (1, 3):
-        raise PocketganError(f"{path} holds images {list(array.shape)}: 1 channel (grey) or 3 (RGB) are supported")
-    check_sides(path, *array.shape[2:])
-    return torch.from_numpy(np.ascontiguousarray(array))

@@ -560,7 +560,7 @@ Files are taken by their names and checksums; of sets with a pinned digest an NP
 rest. `test` is the publisher's.
 
 `--data hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION` reads a set of the Hugging Face hub from its Parquet files
-(extras `hub` and `parquet`), and a folder of such files is read by its path. Its pictures have sides of 8 to 64
+(extras `hub` and `parquet`), and a folder of such files is read by its path. Its pictures have sides of 8 to 128
 pixels.
 
 | `--data` | train | test | shape | classes | MB | licence | judge, guide |

@@ -77,7 +77,7 @@ def read_fakes(folder: Path) -> FakeSet:
         labels.append(label)
         sources.append(PERSON if corrected else row.label_source)
     files = tuple(f"{lies}/{row.file}" for row, lies in zip(rows, folders, strict=True))
-    images = read_pictures([folder / file for file in files])
+    images, notes = read_pictures([folder / file for file in files])
     known = [label for label in labels if label is not None]
     if known and len(known) < len(rows):
         raise PocketganError(
@@ -85,7 +85,7 @@ def read_fakes(folder: Path) -> FakeSet:
         )
     tensor, names = check_labels(table, np.array(known), len(rows), classes.names) if known else (None, ())
     return FakeSet(
-        ImageSet(images, tensor, names, str(folder), provenance=read_provenance(folder), files=files),
+        ImageSet(images, tensor, names, str(folder), provenance=read_provenance(folder), files=files, notes=notes),
         tuple(sources),
         [row.latent_row for row in rows],
         [row.seed for row in rows],

@@ -21,16 +21,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pocketgan.core.errors import PocketganError
+from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data._checks import check_labels, check_sides
 from pocketgan.data.image_set import ImageSet
+from pocketgan.data.ranges import range_of, scaled
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
 NUMBERS = {UNSIGNED_BYTE: "|u1", 0x0C: ">i4"}  # the types that are read, by their codes: bytes and 32-bit integers
 MOST_INFLATED = 1032  # bytes that one byte of deflated data can stand for (zlib's technical details)
-PREFIXES = {"train": "train", "test": "t10k"}  # of the files of a split, as MNIST's authors named them
-IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
+SPLITS = {"train": "train", "training": "train", "t10k": "test", "test": "test", "testing": "test"}  # by word of a name
+RENAMED = {"images": "labels", "imgs": "labels", "image": "label", "X": "y", "x": "y", "idx3": "idx1"}  # of labels
+WORDS = re.compile(r"([^A-Za-z0-9]+)")
 MAX_BYTES = 4 << 30  # a larger array is refused before anything is allocated
 
 
@@ -100,7 +103,7 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
     return bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
 
 
-def load_idx(path: Path) -> ImageSet:
+def load_idx(path: Path, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
     """The images in an IDX file, with the labels of the file beside it that is named so.
 
     Raises
@@ -108,48 +111,75 @@ def load_idx(path: Path) -> ImageSet:
     PocketganError
         A file is damaged or holds something else.
     """
-    return _load(path, next((labels for labels in labels_beside(path) if labels.is_file()), None))
+    return _load(path, next((labels for labels in labels_beside(path) if labels.is_file()), None), reading)
 
 
 def labels_beside(path: Path) -> list[Path]:
-    """Where the labels of a file of images may lie, by MNIST's names, plain and gzipped; nowhere by other names."""
-    name, renamed = re.subn(r"images([-.])idx3", r"labels\1idx1", path.name.removesuffix(".gz"))
-    return [path.with_name(name), path.with_name(f"{name}.gz")] if renamed else []
+    """Where the labels of a file of images may lie, by the names that people give both, plain and gzipped."""
+    words = WORDS.split(path.name.removesuffix(".gz"))
+    if "idx3" not in words:
+        return []
+    name = "".join(RENAMED.get(word, word) for word in words)
+    return [path.with_name(name), path.with_name(f"{name}.gz")]
 
 
 def idx_folder(folder: Path) -> Path | None:
     """Where the IDX files of a folder lie: in it, or in ``MNIST/raw/`` below it; None if there are none."""
-    places = (folder, folder / "MNIST" / "raw")
-    return next((p for p in places if any(_find(p, f"{prefix}-{IMAGES}") for prefix in PREFIXES.values())), None)
+    return next((place for place in (folder, folder / "MNIST" / "raw") if place.is_dir() and _sets(place)), None)
 
 
-def load_idx_folder(folder: Path, split: str) -> ImageSet:
-    """The images and labels of one split, ``train`` or ``test``, of a folder with MNIST's four files.
+def load_idx_folder(folder: Path, split: str, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
+    """The images and labels of one split, ``train`` or ``test``, of a folder with MNIST's four files or such as these.
 
     Raises
     ------
+    UsageError
+        There are no test images.
     PocketganError
-        A file is missing, damaged or holds something else.
+        A file is missing, damaged or holds something else, or the folder holds several sets.
     """
-    names = [f"{PREFIXES[split]}-{rest}" for rest in (IMAGES, LABELS)]
-    paths = [_find(folder, name) for name in names]
-    for name, path in zip(names, paths, strict=True):
-        if path is None:
-            raise PocketganError(f"{folder / name} is missing, plain or as .gz; fetch it")
-    return replace(_load(cast(Path, paths[0]), paths[1]), split=split)
+    sets = _sets(folder)
+    if len(sets) > 1:
+        names = ", ".join(sorted(name or "MNIST" for name in sets))
+        raise PocketganError(f"{folder} holds several sets ({names}); give one of its files of images")
+    files = next(iter(sets.values()), {})
+    if split == "test" and ("test" not in files or "train" not in files):
+        raise UsageError(f"{folder} has no test images of its own, so no split 'test'; it has train, fit and val")
+    path = files.get(split) or next(iter(files.values()), None)
+    if path is None:
+        raise PocketganError(f"{folder} holds no IDX file of images, such as train-images-idx3-ubyte; fetch it")
+    labels = labels_beside(path)
+    if not any(place.is_file() for place in labels):
+        raise PocketganError(f"{labels[0]} is missing, plain or as .gz; fetch it")
+    found = load_idx(path, reading)
+    if split not in files:
+        return replace(found, notes=(*found.notes, f"{folder}: there is no train split, so {path.name} is taken"))
+    return replace(found, split=split)
 
 
-def _load(path: Path, labels_path: Path | None) -> ImageSet:
+def _sets(folder: Path) -> dict[str, dict[str, Path]]:
+    """The files of images in a folder: of each set, by the words that its names share, the file of each split."""
+    sets: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.iterdir(), reverse=True):  # a plain file comes after its gzipped twin
+        words = WORDS.split(path.name.removesuffix(".gz"))
+        if "idx3" in words and words[0] and words[-1] in ("idx3", "ubyte") and path.is_file():  # no lock, no litter
+            split = next((SPLITS[word] for word in words if word in SPLITS), "all")
+            shared = "-".join(word for word in words[::2] if word not in (*SPLITS, *RENAMED, "ubyte"))
+            sets.setdefault(shared, {})[split] = path
+    return sets
+
+
+def _load(path: Path, labels_path: Path | None, reading: ImageOptions) -> ImageSet:
     array = read_idx(path)
     if array.ndim != 3 or len(array) == 0:
         raise PocketganError(f"{path} holds {list(array.shape)}, not images [N, H, W]; give the file of the images")
-    check_sides(path, *array.shape[1:])
-    images = torch.from_numpy(array).unsqueeze(1)
+    if reading.resize is None:
+        sides = (min(array.shape[1:]),) * 2 if reading.crop else array.shape[1:]
+        check_sides(path, *sides)
+    images = torch.from_numpy(scaled(array, range_of(path, [array], reading))).unsqueeze(1)
+    notes = []
+    if "emnist" in path.name.lower() and not reading.transpose:
+        notes.append(f"{path}: EMNIST's files hold rows and columns swapped; --transpose turns them upright")
     if labels_path is None:
-        return ImageSet(images)
-    return ImageSet(images, *check_labels(labels_path, read_idx(labels_path), len(images)))
-
-
-def _find(folder: Path, name: str) -> Path | None:
-    """The file of this name in a folder, plain or gzipped; None if there is none."""
-    return next((folder / found for found in (name, f"{name}.gz") if (folder / found).is_file()), None)
+        return ImageSet(images, notes=tuple(notes))
+    return ImageSet(images, *check_labels(labels_path, read_idx(labels_path), len(images)), notes=tuple(notes))

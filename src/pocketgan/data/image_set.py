@@ -112,6 +112,8 @@ class ImageSet:
         The name of the table's data set that they are images of; empty for others.
     files
         Of pictures in a folder: each one's path from there, with slashes. Else empty.
+    notes
+        What was assumed or left out when they were read, and what looks wrong in them: a line each, for people.
 
     Raises
     ------
@@ -127,6 +129,7 @@ class ImageSet:
     provenance: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     dataset: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_bytes(self.images))
@@ -244,6 +247,43 @@ def joined(parts: Sequence[Samples]) -> Samples:
         latents=torch.cat([part.latents for part in parts]),
         index=torch.cat([part.index for part in parts]),
     )
+
+
+def in_classes(images: ImageSet, class_names: tuple[str, ...]) -> ImageSet:
+    """The same images, labelled by the places that their classes have among others; as they are without labels.
+
+    Raises
+    ------
+    UsageError
+        A class of theirs is not among them.
+    """
+    if images.labels is None or images.class_names == class_names:
+        return images
+    used = [images.class_names[label] for label in images.labels.unique().tolist()]
+    strange = [name for name in used if name not in class_names]
+    if strange:
+        raise UsageError(f"{images.name} has images of class '{strange[0]}', of which there are none to learn from")
+    if len(set(class_names)) < len(class_names):
+        raise UsageError(f"{images.name}: two classes have one name, so that they cannot be told apart; rename one")
+    places = [class_names.index(name) if name in class_names else -1 for name in images.class_names]
+    return replace(images, labels=torch.tensor(places)[images.labels], class_names=class_names)
+
+
+def without_empty_classes(images: ImageSet) -> ImageSet:
+    """The same images, with those classes alone that have any; a note names the others."""
+    if images.labels is None or not len(images):
+        return images
+    counts = torch.bincount(images.labels, minlength=len(images.class_names)).tolist()
+    empty = [name for name, count in zip(images.class_names, counts, strict=True) if not count]
+    if not empty:
+        return images
+    kept = tuple(name for name, count in zip(images.class_names, counts, strict=True) if count)
+    places = torch.tensor(counts).bool().cumsum(0) - 1
+    named = ", ".join(f"'{name}'" for name in empty[:10]) + (f" and {len(empty) - 10} more" if len(empty) > 10 else "")
+    note = f"{images.name}: no images of class {named}, so it is neither learned nor drawn"
+    if len(empty) > 1:
+        note = f"{images.name}: no images of the classes {named}, so they are neither learned nor drawn"
+    return replace(images, labels=places[images.labels], class_names=kept, notes=(*images.notes, note))
 
 
 def images_in(images: ImageSet, others: ImageSet) -> Tensor:

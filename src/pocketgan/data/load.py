@@ -15,46 +15,59 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from torch import Tensor
-
 from pocketgan.core.arguments import checked
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import user_path
 from pocketgan.data._checks import read_provenance, readable, refuse_split
-from pocketgan.data.arrays import load_npy, load_npz
+from pocketgan.data.arrays import NPY_MAGIC, load_npy, load_npz
 from pocketgan.data.datasets import DATASETS, Dataset
+from pocketgan.data.hdf5 import HDF5_MAGIC, load_hdf5
 from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
-from pocketgan.data.image_set import PROVENANCE, ImageSet, images_in
-from pocketgan.data.parquet import downloaded_set, is_hub_address, load_parquet, parquet_files
-from pocketgan.data.pictures import CLASSES, METADATA, load_folder, read_pictures
+from pocketgan.data.image_set import PROVENANCE, ImageSet, images_in, without_empty_classes
+from pocketgan.data.looks import remarks
+from pocketgan.data.parquet import (
+    PARQUET_MAGIC,
+    downloaded_set,
+    is_hub_address,
+    load_parquet,
+    load_parquet_files,
+    parquet_files,
+)
+from pocketgan.data.pictures import CLASSES, METADATA, is_picture, load_folder, read_pictures
+from pocketgan.data.pixel_table import load_table, looks_like_table
+from pocketgan.data.shaping import shaped
 from pocketgan.data.splits import SPLITS, val_rows
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 
-ZIP_MAGIC, NPY_MAGIC = b"PK", b"\x93NUMPY"
+ZIP_MAGIC = b"PK"
+HEAD = 1 << 16  # bytes by which the kind of a file is told
 MOST_KEPT = 8  # sets that stay in memory, the last used ones
 CLOCK_NS = 50_000_000  # a file's time of change is no finer than this: what is younger may change without a trace
 
 
 @checked
-def load_images(source: str | Path, split: str = "train") -> ImageSet:
+def load_images(source: str | Path, split: str = "train", reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
     """Load an image set. It is decoded once in a process: treat its tensors as read-only.
 
     Parameters
     ----------
     source
         The name of a data set of the table (`data.datasets`), which is downloaded once if it is not in the package; or
-        a path: a folder of pictures (PNG, JPEG, GIF, BMP), flat, or with one folder for each class, or with a
-        ``metadata.csv``; an NPZ or NPY file; an IDX file, or a folder of MNIST's four as torchvision keeps it; a folder
-        of Parquet files; or ``hf:OWNER/NAME``, a set on the Hugging Face hub, which needs the extras ``hub`` and
+        a path: a folder of pictures (PNG, JPEG, GIF, BMP, WebP, TIFF, PGM), flat, or with one folder for each class, or
+        with a ``metadata.csv``; an NPZ or NPY file; an IDX file, or a folder of MNIST's four as torchvision keeps it; a
+        folder of Parquet files; or ``hf:OWNER/NAME``, a set on the Hugging Face hub, which needs the extras ``hub`` and
         ``parquet``.
     split
         ``train``; ``test`` of data sets, of Keras' NPZ and of IDX folders; ``val``, a sixth of the training images that
         is chosen by a published seed, classes in proportion, and ``fit``, the other five. What has no test images is
         loaded whole as ``train``, and its `ImageSet.split` is then ``all``.
+    reading
+        Sizes, colours and the range of values, as they are asked for.
 
     Returns
     -------
     ImageSet
-        uint8 ``[N, C, H, W]``, N at least 1, C 1 or 3, H and W from 8 to 64.
+        uint8 ``[N, C, H, W]``, N at least 1, C 1 or 3, H and W from 8 to 128. What was assumed is in its `notes`.
 
     Raises
     ------
@@ -66,44 +79,50 @@ def load_images(source: str | Path, split: str = "train") -> ImageSet:
     if split not in SPLITS:
         raise UsageError(f"split '{split}' is unknown{nearest(split, SPLITS)}")
     if isinstance(source, str) and source in DATASETS:
-        return _of_dataset(DATASETS[source], split)
+        return _of_dataset(DATASETS[source], split, reading.alone)
     if is_hub_address(source):
-        return replace(_of_path(downloaded_set(str(source)), split), name=f"{source}, {split}")
-    return _of_path(user_path(source), split)
+        found = _of_path(downloaded_set(str(source)), split, reading.alone)
+        return replace(found, name=f"{source}, {split}")
+    return _of_path(user_path(source), split, reading.alone)
 
 
-def learning_images(source: str | Path, split: str) -> ImageSet:
-    """`load_images` for what a network is to learn from.
+def learning_images(source: str | Path, split: str, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
+    """`load_images` for what a network is to learn from: classes without images are left out.
 
     Raises
     ------
     UsageError
-        Some of it is among the test images of the source itself, or of a data set of the table that is here. A set of
-        the table is taken as its publisher divided it.
+        Some of it is among the test images of the source itself, or of a data set of the table that is here, and they
+        are not to be left out. A set of the table is taken as its publisher divided it.
     """
-    images = load_images(source, split)
+    images = load_images(source, split, reading)
     if source in DATASETS:
         return images
-    here = [row for row in DATASETS.values() if row.shape == images.shape and row.is_here()]
-    sealed = [load_images(row.name, "test") for row in here]
+    sealed = [load_images(row.name, "test", reading.shaping) for row in DATASETS.values() if row.is_here()]
     if images.split in ("train", "fit"):
-        own = own_test_images(source)
+        own = own_test_images(source, reading)
         sealed += [own] if own is not None else []
     for test in sealed:
         shared = images_in(images, test)
-        if shared.any():
-            count, first = int(shared.sum()), int(shared.nonzero()[0])
+        if not shared.any():
+            continue
+        count, first = int(shared.sum()), int(shared.nonzero()[0])
+        if not reading.drop_test_images:
             raise UsageError(
                 f"{images.name} has {count:,} images that are test images of {test.name} too (the first is its image "
-                f"{first}); take them out: what is learned from must not hold what it is tested on"
+                f"{first}); what is learned from must not hold what it is tested on: --drop-test-images leaves them out"
             )
-    return images
+        if count == len(images):
+            raise UsageError(f"{images.name}: all {count:,} images are test images of {test.name}; none are left")
+        note = f"{images.name}: {count:,} images are left out, which are test images of {test.name}"
+        images = replace(images.rows(~shared), notes=(*images.notes, note))
+    return without_empty_classes(images)
 
 
-def own_test_images(source: str | Path) -> ImageSet | None:
+def own_test_images(source: str | Path, reading: ImageOptions = AS_THEY_ARE) -> ImageSet | None:
     """The test images of a source, or None where it has none of its own."""
     try:
-        return load_images(source, "test")
+        return load_images(source, "test", reading)
     except UsageError:
         return None
 
@@ -112,10 +131,10 @@ def own_test_images(source: str | Path) -> ImageSet | None:
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _of_dataset(dataset: Dataset, split: str) -> ImageSet:
+def _of_dataset(dataset: Dataset, split: str, reading: ImageOptions) -> ImageSet:
     if split in ("fit", "val"):
-        return replace(_part(_of_dataset(dataset, "train"), split), name=f"{dataset.name}/{split}")
-    return dataset.images(split)
+        return replace(_part(_of_dataset(dataset, "train", reading), split), name=f"{dataset.name}/{split}")
+    return shaped(dataset.images(split), reading)
 
 
 def _part(train: ImageSet, split: str) -> ImageSet:
@@ -143,12 +162,12 @@ class _Kept(NamedTuple):
     states: dict[Path, _State | None]  # None of what was not there
 
 
-_KEPT: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
+_KEPT: OrderedDict[tuple[str, str, str, ImageOptions], _Kept] = OrderedDict()
 _LOCK = Lock()
 
 
-def _of_path(source: Path, split: str) -> ImageSet:
-    key = (str(source), str(source.absolute()), split)
+def _of_path(source: Path, split: str, reading: ImageOptions) -> ImageSet:
+    key = (str(source), str(source.absolute()), split, reading)
     with _LOCK:
         kept = _KEPT.get(key)
     if kept is not None and _states(kept.states) == kept.states:
@@ -157,7 +176,7 @@ def _of_path(source: Path, split: str) -> ImageSet:
             _KEPT.move_to_end(key)
         return kept.images
     began = time.time_ns()
-    images = _read(source, split)
+    images = _read(source, split, reading)
     states = _states(_read_from(source, images))
     settled = all(state is None or max(state.modified, state.changed) < began - CLOCK_NS for state in states.values())
     with _LOCK:
@@ -183,7 +202,7 @@ def _states(paths: Iterable[Path]) -> dict[Path, _State | None]:
 def _read_from(path: Path, images: ImageSet) -> set[Path]:
     """Every file and folder that decided what was read from a path."""
     if path.is_file():
-        return {path, *labels_beside(path)}
+        return {path, *labels_beside(path), path.parent}
     folder = idx_folder(path)
     if folder is not None:
         return {path, folder, path / PROVENANCE, *folder.iterdir()}
@@ -201,51 +220,67 @@ def _read_from(path: Path, images: ImageSet) -> set[Path]:
     }
 
 
-def _read(path: Path, split: str) -> ImageSet:
+def _read(path: Path, split: str, reading: ImageOptions) -> ImageSet:
     if split in ("fit", "val"):
-        return replace(_part(load_images(path), split), name=f"{path}, {split}")
+        return replace(_part(load_images(path, "train", reading), split), name=f"{path}, {split}")
     with readable(path):
         if path.is_dir():
-            images = _read_directory(path, split)
+            images = _read_directory(path, split, reading)
         elif path.is_file():
-            images = _read_file(path, split)
+            images = _read_file(path, split, reading)
         else:
             names = ", ".join(DATASETS)
             raise UsageError(
                 f"{path} is missing; give {names}, hf:OWNER/NAME, a folder of pictures, or an NPZ, NPY or IDX file"
             )
         name = str(path) if split == "train" else f"{path}, {split}"
-        return replace(images, name=name, provenance=read_provenance(path) | images.provenance)
+        images = replace(images, notes=(*images.notes, *remarks(images, reading)))
+        notes = tuple(note if note.startswith(str(path)) else f"{name}: {note}" for note in images.notes)
+        return replace(images, name=name, provenance=read_provenance(path) | images.provenance, notes=notes)
 
 
-def _read_directory(path: Path, split: str) -> ImageSet:
+def _read_directory(path: Path, split: str, reading: ImageOptions) -> ImageSet:
     folder = idx_folder(path)
     if folder is not None:
-        return load_idx_folder(folder, split)
+        return shaped(load_idx_folder(folder, split, reading), reading)
     if parquet_files(path):
-        return load_parquet(path, split)
+        return load_parquet(path, split, reading)
     refuse_split(path, split)
-    return load_folder(path)
+    return load_folder(path, reading)
 
 
-def _read_file(path: Path, split: str) -> ImageSet:
+def _read_file(path: Path, split: str, reading: ImageOptions) -> ImageSet:
     with path.open("rb") as file:
-        head = file.read(len(NPY_MAGIC))
+        head = file.read(HEAD)
     if not head:
         raise PocketganError(f"{path} is empty; make or fetch it again")
+    if head.startswith(PARQUET_MAGIC):
+        refuse_split(path, split)
+        return load_parquet_files([path], reading)
+    return shaped(_read_arrays(path, head, split, reading), reading)
+
+
+def _read_arrays(path: Path, head: bytes, split: str, reading: ImageOptions) -> ImageSet:
     if head.startswith(ZIP_MAGIC):
-        return load_npz(path, split)
+        return load_npz(path, split, reading)
+    if head.startswith(HDF5_MAGIC):
+        return load_hdf5(path, split, reading)
     refuse_split(path, split)
-    if head == NPY_MAGIC:
-        return load_npy(path)
+    if head.startswith(NPY_MAGIC):
+        return load_npy(path, reading)
     if is_idx(head[:4]):
-        return load_idx(path)
-    raise PocketganError(f"{path} is neither NPZ, NPY nor IDX; pictures are loaded by their folder")
+        return load_idx(path, reading)
+    if looks_like_table(head):
+        return load_table(path, reading)
+    raise PocketganError(
+        f"{path} is neither NPZ, NPY, IDX, HDF5, Parquet nor a CSV file of pixels; pictures are loaded by their folder"
+    )
 
 
-def load_pictures(source: str | Path) -> Tensor:
-    """One picture file, or what `load_images` takes, as uint8 ``[N, C, H, W]``."""
-    path = Path(source)
-    if path.is_file() and path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".bmp"):
-        return read_pictures([path])
-    return load_images(source).images
+def load_pictures(source: str | Path, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
+    """One picture file, or what `load_images` takes."""
+    path = user_path(source)
+    if is_picture(path):
+        images, notes = read_pictures([path], reading)
+        return ImageSet(images, name=str(path), notes=tuple(f"{path}: {note}" for note in notes))
+    return load_images(source, "train", reading)

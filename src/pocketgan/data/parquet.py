@@ -1,26 +1,36 @@
-"""Images in Parquet files, as Hugging Face's `datasets` keeps them, and sets by their address on its hub.
+"""Images in Parquet files: a column of picture files, as Hugging Face's `datasets` keeps them, or of numbers; and sets
+by their address on its hub.
 
 Pictures are decoded here, from their bytes; no code of a repository is downloaded or run.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data._checks import check_labels, first_line
+from pocketgan.data.idx import MAX_BYTES
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.pictures import decode_picture, stack_pictures
+from pocketgan.data.named import LABELS
+from pocketgan.data.pictures import read_pictures
+from pocketgan.data.ranges import range_of
+from pocketgan.data.shaping import shaped
+from pocketgan.data.values import image_set, labels_of
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 
 HUB = re.compile(r"hf:/{0,2}(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
-SUFFIX = ".parquet"
+SUFFIX, PARQUET_MAGIC = ".parquet", b"PAR1"
 TEST = ("test", "validation", "valid")  # what the file of test images begins with, the first that is there
+IMAGES = ("image", "img", "images", "picture", "pixels", "x", "data")  # a column of images is called so
 DEEPEST = 3  # folders between the set's own and its files
 
 
@@ -82,62 +92,152 @@ def parquet_files(folder: Path) -> list[Path]:
     return []
 
 
-def load_parquet(folder: Path, split: str) -> ImageSet:
+def load_parquet(folder: Path, split: str, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
     """The images and labels of one split of a folder of Parquet files.
 
     Parameters
     ----------
     folder
-        With files called ``train-….parquet`` and ``test-….parquet`` (or ``validation-``), or in folders called so, and
-        in each a column of pictures and perhaps one of labels.
+        With files called ``train-….parquet`` and ``test-….parquet`` (or ``validation-``), or in folders called so, each
+        as `load_parquet_files` takes it.
     split
         ``train`` or ``test``. Files of neither name are ``train``.
+    reading
+        How the images are read.
 
     Raises
     ------
     UsageError
-        There is no such split, or `pyarrow` is not installed.
+        There is no such split, or as `load_parquet_files`.
     PocketganError
-        A file is damaged, or holds no pictures.
+        As `load_parquet_files`.
     """
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise UsageError(f"{folder} needs pyarrow: pip install '.[parquet]' in pocketgan's source folder") from error
     files = parquet_files(folder)
     test = next((found for name in TEST if (found := [file for file in files if _begins(folder, file, name)])), [])
     others = [file for file in files if not any(_begins(folder, file, name) for name in TEST)]
     chosen = test if split == "test" else others
     if not chosen:
         raise UsageError(f"{folder} has no Parquet file of the split '{split}', only {files[0].name}")
-    pictures, labels, names = [], [], tuple[str, ...]()
-    for file in chosen:
+    kept = split if test else "all"
+    return replace(load_parquet_files(chosen, reading), split=kept)
+
+
+def load_parquet_files(files: list[Path], reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
+    """The images of Parquet files, one after the other.
+
+    Parameters
+    ----------
+    files
+        At least one. Each has a column of picture files, as Hugging Face's `datasets` keeps them, or of numbers; and
+        perhaps one of labels, with class names where `datasets` wrote them.
+    reading
+        How the images are read.
+
+    Raises
+    ------
+    UsageError
+        `pyarrow` is not installed, or it is not clear which values are black and white.
+    PocketganError
+        A file is damaged, has no column of images, or other columns than the first; or a row holds no picture.
+    """
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise UsageError(f"{files[0]} needs pyarrow: pip install '.[parquet]' in pocketgan's source folder") from None
+    first, size = _Columns("", None, (), []), 0
+    tables: list[Any] = []
+    for path in files:
         try:
-            table = pyarrow.parquet.read_table(file)
-        except Exception as error:  # pyarrow raises whatever the bytes lead it to
-            raise PocketganError(f"{file} cannot be read as Parquet ({first_line(error)}); fetch it again") from error
-        features = _features(table.schema.metadata)
-        image = next((name for name in table.column_names if _holds_pictures(table.schema.field(name).type)), None)
-        if image is None:
-            raise PocketganError(f"{file} has no column of pictures, only {', '.join(table.column_names)}")
-        label = next((name for name in ("label", "fine_label", "labels") if name in table.column_names), None)
-        for row, cell in enumerate(table.column(image).to_pylist()):
-            content = cell.get("bytes") if cell else None
-            if not content:
-                raise PocketganError(f"{file} row {row} has no picture in it; fetch the set with its pictures")
-            pictures.append((f"{file} row {row}", decode_picture(f"{file} row {row}", io.BytesIO(content))))
-        if label is not None:
-            labels.append(np.array(table.column(label).to_pylist()))
-            told = features.get(label)
-            names = tuple(str(name) for name in told["names"]) if isinstance(told, dict) and "names" in told else names
-    if not pictures:
-        raise PocketganError(f"{chosen[0]} holds no rows; fetch it again")
-    images = stack_pictures(pictures)
-    has_test = split == "test" or bool(test)
-    kept = split if has_test else "all"
-    if len(labels) != len(chosen):
-        return ImageSet(images, split=kept)
-    return ImageSet(images, *check_labels(chosen[0], np.concatenate(labels), len(images), names), split=kept)
+            file = parquet.ParquetFile(path)
+            size += sum(file.metadata.row_group(place).total_byte_size for place in range(file.num_row_groups))
+            columns = _columns(path, file.schema_arrow)
+            if size > MAX_BYTES:
+                raise PocketganError(f"{path}: {size:,} bytes are unpacked, more than the {MAX_BYTES:,} that are read")
+            if not tables:
+                first = columns
+            elif (columns.image, columns.label, columns.names) != (first.image, first.label, first.names):
+                raise PocketganError(f"{path} has other columns or class names than {files[0]}; keep sets apart")
+            tables.append(file.read(columns=columns.wanted))
+        except PocketganError:
+            raise
+        except Exception as error:  # the library raises whatever the bytes lead it to
+            raise PocketganError(f"{path} is a damaged Parquet file ({first_line(error)}); fetch it again") from error
+    rows = [Path(f"{path}, row {row}") for path, table in zip(files, tables, strict=True) for row in range(len(table))]
+    made = _images(files[0], first.image, rows, [table.column(first.image) for table in tables], reading)
+    if first.label is not None:
+        where = f"{files[0]}, column {first.label}"
+        texts = _labels(rows, where, [cell for table in tables for cell in table.column(first.label).to_pylist()])
+        numbers, found = labels_of(where, texts, len(made), first.names)
+        labels, class_names = check_labels(where, numbers, len(made), found)
+        made = replace(made, labels=labels, class_names=class_names)
+    notes = [f"columns that are not used: {', '.join(first.others[:10])}"] if first.others else []
+    return replace(made, notes=(*made.notes, *notes))
+
+
+class _Columns(NamedTuple):
+    """The columns of a file that hold images and labels, the names of its classes, and what it has besides."""
+
+    image: str
+    label: str | None
+    names: tuple[str, ...]
+    others: list[str]
+
+    @property
+    def wanted(self) -> list[str]:
+        return [self.image] if self.label is None else [self.image, self.label]
+
+
+def _columns(path: Path, schema: Any) -> _Columns:
+    names = list(schema.names)
+    pictures = [name for name in names if _holds_pictures(schema.field(name).type)]
+    image = _called(IMAGES, pictures) or next(iter(pictures), None) or _called(IMAGES, names)
+    if image is None:
+        raise PocketganError(f"{path} has the columns {', '.join(names[:8])}; one named image is needed")
+    label = _called((*LABELS[:2], "fine_label", *LABELS[2:]), [name for name in names if name != image])
+    return _Columns(
+        image, label, _class_names(schema.metadata, label), [name for name in names if name not in (image, label)]
+    )
+
+
+def _called(words: Sequence[str], names: list[str]) -> str | None:
+    """The name that is the first of the words, in whatever case."""
+    return next((name for word in words for name in names if name.lower() == word), None)
+
+
+def _images(path: Path, column: str, rows: list[Path], parts: list[Any], reading: ImageOptions) -> ImageSet:
+    cells = [cell for part in parts for cell in part.to_pylist()]
+    if not cells:
+        raise PocketganError(f"{path} has no rows; fetch it again")
+    files = [cell.get("bytes") if isinstance(cell, dict) else cell for cell in cells]
+    if all(isinstance(content, bytes) and content for content in files):
+        images, notes = read_pictures(rows, reading, dict(zip(rows, files, strict=True)).get)
+        return ImageSet(images, notes=notes)
+    if any(isinstance(cell, dict | str | bytes) or cell is None for cell in cells):
+        row = next(
+            row for row, content in zip(rows, files, strict=True) if not (isinstance(content, bytes) and content)
+        )
+        raise PocketganError(f"{row} of column {column} holds no picture; its bytes are needed in the file")
+    where = f"{path}, column {column}"
+    try:
+        pixels = np.array(cells)
+    except ValueError as error:
+        raise PocketganError(f"{where} has rows of different sizes; resize them first") from error
+    if pixels.dtype.kind not in "buif" or not pixels.size:
+        raise PocketganError(f"{where} holds {pixels.dtype}, not images in numbers")
+    if pixels.dtype.kind == "i" and pixels.min() >= 0 and pixels.max() <= 255:
+        pixels = pixels.astype(np.uint8)
+    return shaped(image_set(where, pixels, range_of(where, [pixels], reading), reading), reading)
+
+
+def _labels(rows: list[Path], where: str, cells: list[Any]) -> NDArray[Any]:
+    if None in cells:
+        raise PocketganError(
+            f"{rows[cells.index(None)]} has no label where others have one; fill it in or remove the row"
+        )
+    try:
+        return np.array(cells)
+    except ValueError as error:
+        raise PocketganError(f"{where} has rows of different kinds; one label for each is needed") from error
 
 
 def _begins(folder: Path, file: Path, name: str) -> bool:
@@ -151,11 +251,10 @@ def _holds_pictures(kind: Any) -> bool:
     return str(kind).startswith("struct") and kind.get_field_index("bytes") >= 0
 
 
-def _features(metadata: dict[bytes, bytes] | None) -> dict[str, Any]:
-    """What the writer says of the columns."""
+def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> tuple[str, ...]:
+    """The class names that Hugging Face's `datasets` keeps with a file; none where it keeps none."""
     try:
-        told = json.loads((metadata or {}).get(b"huggingface", b"{}"))
-    except (ValueError, RecursionError):
-        return {}
-    features = told.get("info", {}).get("features", {}) if isinstance(told, dict) else {}
-    return features if isinstance(features, dict) else {}
+        names = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"][label]["names"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return ()
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()

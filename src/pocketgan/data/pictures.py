@@ -7,27 +7,33 @@ are read again by `fakes.py`, with what a person has corrected.
 from __future__ import annotations
 
 import csv
+import io
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.pixels import to_png
 from pocketgan.data._checks import check_labels, check_sides, first_line, integer, read_table
 from pocketgan.data.image_set import PROVENANCE, ImageSet, Samples
+from pocketgan.data.ranges import Range, bits_range, scaled
+from pocketgan.data.shaping import from_arrays, how_resized, shaped_picture
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+NAMED = "PNG, JPEG, GIF, BMP, WebP, TIFF or PGM"
+ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm")
 METADATA = "metadata.csv"
 LATENTS = "latents.npy"
 COLUMNS = ("file_name", "label", "class_name", "label_source", "seed", "index", "latent_row")  # of generated images
@@ -39,88 +45,180 @@ _FILES = (".csv", ".db", ".json", ".npy", ".txt")  # endings of what lies among 
 _FORBIDDEN = frozenset('<>:"/\\|?*')  # by Windows, and by Unix the slash
 _MOST_BYTES = 100  # of a folder's name
 LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "README.md", LATENTS, CLASSES, PROVENANCE)  # what may lie among pictures
+WIDE = ("I", "F")  # modes of more than 8 bits begin so
 
 
-def read_pictures(paths: Sequence[Path]) -> Tensor:
-    """Pictures of one size: uint8 ``[N, C, H, W]``, C 1 if all of them are grey, else 3.
+class Picture(NamedTuple):
+    """One picture as it was decoded and shaped."""
+
+    values: NDArray[Any]  # uint8 or float32, [H, W] if it is grey, else [H, W, 3]
+    side: tuple[int, int]  # height and width before it was resized
+    highest: float = 0.0  # of float32, and
+    lowest: float = 0.0  # before it was resized
+    transparent: bool = False
+    ink_only: bool = False  # transparent, and of one colour where it is not
+    turned: bool = False  # as its EXIF data say
+    frames: int = 1
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a path is that of a picture file, by its name."""
+    return path.is_file() and path.suffix.lower() in ENDINGS
+
+
+def read_pictures(
+    paths: Sequence[Path],
+    reading: ImageOptions = AS_THEY_ARE,
+    content: Callable[[Path], bytes | None] = lambda path: None,
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Pictures of one size, and what is to be said of them.
 
     Parameters
     ----------
     paths
         At least one.
+    reading
+        How they are read; with ``resize`` they may differ in size.
+    content
+        The bytes of a picture that lies in an archive; None of one that lies at its path.
+
+    Returns
+    -------
+    tuple
+        uint8 ``[N, C, H, W]``, C 1 if all of them are grey, else 3; and lines without the name of the source.
 
     Raises
     ------
     PocketganError
-        A file is missing or no picture, has a side outside 8 to 64, or two differ in size.
+        A file is missing or no picture, has a side outside 8 to 128, or two differ in size.
     """
-    return stack_pictures((str(path), read_picture(path)) for path in paths)
-
-
-def stack_pictures(pictures: Iterable[tuple[str, NDArray[np.uint8]]]) -> Tensor:
-    """Decoded pictures, each with where it comes from, as `read_pictures` gives them."""
-    arrays: list[NDArray[np.uint8]] = []
-    first = ""
-    for where, array in pictures:
-        first = first or where
-        if arrays and array.shape[:2] != arrays[0].shape[:2]:
-            (height, width), (other_height, other_width) = arrays[0].shape[:2], array.shape[:2]
+    found: list[Picture] = []
+    for path in paths:
+        picture = _read(path, reading, content(path))
+        if found and picture.values.shape[:2] != found[0].values.shape[:2]:
+            (height, width), (other_height, other_width) = found[0].values.shape[:2], picture.values.shape[:2]
             raise PocketganError(
-                f"{first} is {height}x{width} pixels and {where} is {other_height}x{other_width}; resize to one size"
+                f"{paths[0]} is {height}x{width} pixels and {path} is {other_height}x{other_width}; "
+                "give --resize N for one size"
             )
-        arrays.append(array)
-    if all(array.ndim == 2 for array in arrays):
-        return torch.from_numpy(np.stack(arrays)).unsqueeze(1)
-    coloured = [array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2) for array in arrays]
-    return torch.from_numpy(np.stack(coloured)).permute(0, 3, 1, 2).contiguous()
+        found.append(picture)
+    arrays, notes = _as_bytes(paths, found, reading)
+    if not all(array.ndim == 2 for array in arrays):
+        arrays = [array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2) for array in arrays]
+    return from_arrays(np.stack(arrays)), (*notes, *_remarks(found, reading))
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: Path, reading: ImageOptions = AS_THEY_ARE) -> NDArray[np.uint8]:
     """One picture, the first frame if there are several: ``[H, W]`` if it is grey, else RGB ``[H, W, 3]``.
 
     Grey are the pictures that are stored so, and those of a palette (all GIF files) that show nothing but greys.
-    What is transparent lies on black; 16 bits of grey lose the lower 8.
+    What is transparent lies on the background; an orientation in EXIF data is followed. More than 8 bits of grey are
+    scaled by the fewest bits, 8 to 16, that hold the brightest pixel.
 
     Raises
     ------
     PocketganError
-        The file is missing, is not a PNG, JPEG, GIF or BMP, is damaged, or has a side outside 8 to 64.
+        The file is missing, is no picture, is damaged, or has a side outside 8 to 128.
     """
-    if not path.is_file():
+    return _as_bytes([path], [_read(path, reading, None)], reading)[0][0]
+
+
+def _read(path: Path, reading: ImageOptions, content: bytes | None) -> Picture:
+    if content is None and not path.is_file():
         raise PocketganError(f"{path} is missing or not a file")
-    return decode_picture(path, path)
-
-
-def decode_picture(path: Path | str, content: Path | IO[bytes]) -> NDArray[np.uint8]:
-    """`read_picture` from a file or from a stream; `path` names it in error lines."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks about EXIF or palettes concern nobody here
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(content, formats=FORMATS) as picture:
-                check_sides(path, picture.height, picture.width)
-                return _decoded(picture)
+            with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as picture:
+                if reading.resize is None:
+                    side = min(picture.size) if reading.crop else 0
+                    check_sides(path, side or picture.height, side or picture.width)
+                return _decoded(picture, reading)
     except PocketganError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever the bytes lead them to, from SyntaxError to KeyError
         reason = "it is something else" if isinstance(error, UnidentifiedImageError) else first_line(error)
-        raise PocketganError(f"{path} cannot be read as PNG, JPEG, GIF or BMP ({reason}); mend or remove it") from error
+        raise PocketganError(f"{path} cannot be read as {NAMED} ({reason}); mend or remove it") from error
 
 
-def _decoded(picture: Image.Image) -> NDArray[np.uint8]:
-    if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut at 255 instead of dividing
-        return (np.asarray(picture) >> 8).astype(np.uint8)
-    grey, palette = picture.mode in ("1", "L"), picture.mode == "P"
+def _decoded(picture: Image.Image, reading: ImageOptions) -> Picture:
+    frames, turned = getattr(picture, "n_frames", 1), picture.getexif().get(0x0112, 1) not in (0, 1)
+    picture = ImageOps.exif_transpose(picture)
+    side = picture.height, picture.width
+    if picture.mode.startswith(WIDE):
+        values = np.asarray(picture).astype(np.float32)
+        shaped = np.asarray(shaped_picture(Image.fromarray(values), reading))
+        return Picture(shaped, side, float(values.max()), float(values.min()), turned=turned, frames=frames)
+    grey, palette = picture.mode in ("1", "L", "LA", "La"), picture.mode == "P"
+    transparent = ink_only = False
     if picture.has_transparency_data:
-        black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
-        picture = Image.alpha_composite(black, picture.convert("RGBA"))
+        colours = np.asarray(picture.convert("RGBA"))
+        opaque = colours[..., 3] == 255
+        transparent = not opaque.all()
+        drawn = colours[colours[..., 3] > 0][:, :3]
+        ink_only = transparent and bool((drawn == drawn[:1]).all())
+        behind = Image.new("RGBA", picture.size, (*reading.colour, 255))
+        picture = Image.alpha_composite(behind, picture.convert("RGBA"))
+        grey = grey and len(set(reading.colour)) == 1
     if grey:
-        return np.array(picture.convert("L"))
-    colours = np.array(picture.convert("RGB"))
-    return colours[..., 0] if palette and (colours == colours[..., :1]).all() else colours
+        picture = picture.convert("L")
+    else:
+        picture = picture.convert("RGB")
+        if palette and (np.asarray(picture) == np.asarray(picture)[..., :1]).all():
+            picture = picture.getchannel(0)
+    return Picture(
+        np.array(shaped_picture(picture, reading)),
+        side,
+        transparent=transparent,
+        ink_only=ink_only,
+        turned=turned,
+        frames=frames,
+    )
 
 
-def load_folder(folder: Path) -> ImageSet:
+def _as_bytes(
+    paths: Sequence[Path], found: Sequence[Picture], reading: ImageOptions
+) -> tuple[list[NDArray[np.uint8]], tuple[str, ...]]:
+    """All 256 values of each picture: more than 8 bits are scaled alike in all of them."""
+    wide = [picture for picture in found if picture.values.dtype != np.uint8]
+    if not wide and reading.ends is None:
+        return [picture.values for picture in found], ()
+    known = Range(0.0, 255.0)
+    if wide:
+        lowest, highest = min(each.lowest for each in wide), max(each.highest for each in wide)
+        first = next(path for path, each in zip(paths, found, strict=True) if each.values.dtype != np.uint8)
+        known = bits_range(first, lowest, highest, reading)
+    eight = Range(*reading.ends) if reading.ends is not None else Range(0.0, 255.0)
+    arrays = [scaled(each.values, known if each.values.dtype != np.uint8 else eight) for each in found]
+    return arrays, (known.note,) if known.note else ()
+
+
+def _remarks(found: Sequence[Picture], reading: ImageOptions) -> list[str]:
+    """What is to be said of how pictures were read."""
+    remarks = list(how_resized({each.side for each in found}, reading))
+    transparent = [each for each in found if each.transparent]
+    if transparent:
+        remarks.append(f"{_pictures(len(transparent))} transparent, laid on {reading.background} (--background)")
+        hidden = [each for each in transparent if each.ink_only and (each.values == each.values.flat[0]).all()]
+        if hidden:
+            other = "white" if reading.background == "black" else "black"
+            remarks.append(
+                f"the ink of {_pictures(len(hidden))} of the background's own colour and cannot be seen: "
+                f"give --background {other}"
+            )
+    if turned := sum(each.turned for each in found):
+        remarks.append(f"{_pictures(turned)} turned as the EXIF data say")
+    if several := sum(each.frames > 1 for each in found):
+        remarks.append(f"{_pictures(several)} of several frames, of which the first is taken")
+    return remarks
+
+
+def _pictures(count: int) -> str:
+    return "1 picture is" if count == 1 else f"{count:,} pictures are"
+
+
+def load_folder(folder: Path, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
     """The pictures of a folder.
 
     With a `metadata.csv` (columns ``file_name``, relative to the folder, and perhaps ``label``) the pictures are those
@@ -135,7 +233,7 @@ def load_folder(folder: Path) -> ImageSet:
         mixed.
     """
     if (folder / METADATA).exists():
-        return _load_listed(folder)
+        return _load_listed(folder, reading)
     entries = _entries(folder)
     classes = sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: natural_order(entry.name))
     files = [entry for entry in entries if not entry.is_dir()]
@@ -144,16 +242,16 @@ def load_folder(folder: Path) -> ImageSet:
             f"{folder} holds a file, {files[0].name}, beside the folder {classes[0].name}; keep one or the other kind"
         )
     if not classes:
-        return _set_of(folder, _not_empty(folder, files))
+        return _set_of(folder, _not_empty(folder, files), reading)
     members = [_not_empty(entry, _entries(entry)) for entry in classes]
     for path in (path for paths in members for path in paths if path.is_dir()):
         raise PocketganError(f"{path} is a folder inside a class folder; if it is itself a class, load {path.parent}")
     labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in members]))
     files = [path for paths in members for path in paths]
-    return _set_of(folder, files, labels, tuple(entry.name for entry in classes))
+    return _set_of(folder, files, reading, labels, tuple(entry.name for entry in classes))
 
 
-def _load_listed(folder: Path) -> ImageSet:
+def _load_listed(folder: Path, reading: ImageOptions) -> ImageSet:
     rows = read_table(folder / METADATA, ("file_name",))
     paths: list[Path] = []
     for where, row in rows:
@@ -165,16 +263,21 @@ def _load_listed(folder: Path) -> ImageSet:
         paths.append(folder / inside)
     texts = [row.get("label", "") for _, row in rows]
     if not any(texts):
-        return _set_of(folder, paths)
+        return _set_of(folder, paths, reading)
     names = read_classes(folder)[0] if (folder / CLASSES).is_file() else ()
-    return _set_of(folder, paths, *_labels(folder / METADATA, texts, rows, names))
+    return _set_of(folder, paths, reading, *_labels(folder / METADATA, texts, rows, names))
 
 
 def _set_of(
-    folder: Path, paths: list[Path], labels: Tensor | None = None, class_names: tuple[str, ...] = ()
+    folder: Path,
+    paths: list[Path],
+    reading: ImageOptions,
+    labels: Tensor | None = None,
+    class_names: tuple[str, ...] = (),
 ) -> ImageSet:
     files = tuple(path.relative_to(folder).as_posix() for path in paths)
-    return ImageSet(read_pictures(paths), labels, class_names, files=files)
+    images, notes = read_pictures(paths, reading)
+    return ImageSet(images, labels, class_names, files=files, notes=notes)
 
 
 def _labels(

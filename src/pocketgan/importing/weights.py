@@ -25,6 +25,7 @@ from pocketgan.networks.architectures import build_pair, settled
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import Generator, parameter_count
 from pocketgan.recipes import CLASSIFIER_PRESETS, GAN_PRESETS, ClassifierRecipe, Recipe, classifier_recipe, gan_recipe
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 from pocketgan.recipes.layers import DiscriminatorConfig, GeneratorConfig, plan
 from pocketgan.runs.facts import ClassifierFacts, PairFacts, PairFile
 from pocketgan.runs.folder import MODEL_FILE
@@ -82,13 +83,14 @@ def import_weights(
     networks: Path | None = None,
     source: str = "",
     choices: Choices = AS_IT_IS,
+    images_as: ImageOptions = AS_THEY_ARE,
 ) -> Imported:
     """Convert the weights in a file into a model folder; the arguments are those of `pocketgan.import_file`."""
     weights = read_weights(file, key)
     there = read_model_file(out, PairFile) if (out / MODEL_FILE).is_file() and holds(out, "model") else None
-    data = load_images(source or "mnist", "train")
+    data = load_images(source or "mnist", "train", images_as)
     tried: list[Recipe | ClassifierRecipe] = []
-    options = {"source": source} if source else {}
+    options = {"source": source, **images_as.fields} if source else {}
     if networks is not None:
         tried = [gan_recipe(recipe or None, {**options, "networks": networks})]
     elif recipe:
@@ -101,7 +103,7 @@ def import_weights(
     misfits: list[str] = []
     for known in tried:
         origin = known.data if isinstance(known, Recipe) else known
-        data = load_images(origin.source, origin.split)
+        data = load_images(origin.source, origin.split, origin)
         found = _found(known, data, weights, choices, misfits)
         if found is not None:
             break

@@ -50,7 +50,7 @@ def target_of(given: bytes, test: int | None, model: Model, centred: bool, scrat
     with tempfile.NamedTemporaryFile(dir=scratch, suffix=".png") as file:  # what it is, its content tells
         file.write(given)
         file.flush()
-        picture = load_pictures(file.name)
+        picture = load_pictures(file.name).images
     if picture.shape[1] != model.shape[0]:
         grey = to_bytes(to_brightness(picture), "unit").unsqueeze(1)
         picture = grey if model.shape[0] == 1 else picture.expand(-1, 3, -1, -1)

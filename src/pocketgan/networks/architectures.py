@@ -13,13 +13,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.pixels import MAX_SIDE, MIN_SIDE
 from pocketgan.core.rng import seeded
 from pocketgan.networks.contracts import Discriminator, Generator, Shape
 from pocketgan.networks.layers import LayerDiscriminator, LayerGenerator
 from pocketgan.networks.own import OwnPair, own_pair
 from pocketgan.networks.pocket import PocketDiscriminator, PocketFreeGenerator, PocketGenerator
 from pocketgan.recipes import Recipe
+from pocketgan.recipes.image_options import MAX_SIDE, MIN_SIDE
 from pocketgan.recipes.layers import DiscriminatorConfig, GeneratorConfig, Sizes, check_pair
 from pocketgan.recipes.pairs import PAIRS
 
@@ -152,7 +152,7 @@ def _fitting(recipe: Recipe, shape: Shape) -> Iterator[Architecture]:
     _, height, width = shape
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
         raise UsageError(
-            f"images of {height}x{width} pixels: sides from {MIN_SIDE} to {MAX_SIDE} are supported; resize them"
+            f"images of {height}x{width} pixels: sides from {MIN_SIDE} to {MAX_SIDE} are supported; give --resize N"
         )
     try:
         yield architecture

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.pixels import MIN_SIDE
 from pocketgan.core.rng import seeded
 from pocketgan.networks.contracts import Shape, keras_initialisation
+from pocketgan.recipes.image_options import MIN_SIDE
 
 
 class CNN(nn.Module):

@@ -3,6 +3,7 @@
 Imports no torch.
 """
 
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
 from pocketgan.recipes.recipe import (
     ClassifierRecipe,
@@ -18,6 +19,7 @@ from pocketgan.recipes.resolve import (
     classifier_recipe,
     field_places,
     gan_recipe,
+    image_options,
     read_recipe,
     rebuild_command,
     recipe_toml,
@@ -25,11 +27,13 @@ from pocketgan.recipes.resolve import (
 )
 
 __all__ = [
+    "AS_THEY_ARE",
     "BUDGETS",
     "CLASSIFIER_PRESETS",
     "GAN_PRESETS",
     "ClassifierRecipe",
     "DataConfig",
+    "ImageOptions",
     "ModelConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
@@ -39,6 +43,7 @@ __all__ = [
     "classifier_recipe",
     "field_places",
     "gan_recipe",
+    "image_options",
     "read_recipe",
     "rebuild_command",
     "recipe_toml",

@@ -11,12 +11,13 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from pocketgan.core.config import Config
+from pocketgan.recipes.image_options import ImageOptions
 from pocketgan.recipes.layers import DiscriminatorConfig, GeneratorConfig
 
 FORMAT_VERSION = 1
 
 
-class DataConfig(Config):
+class DataConfig(ImageOptions):
     """The images a network is trained on, and how they reach it."""
 
     source: str = Field(
@@ -220,7 +221,7 @@ class Recipe(Config):
         return self.model_copy(update={section: getattr(self, section).model_copy(update=fields)})
 
 
-class ClassifierRecipe(Config):
+class ClassifierRecipe(ImageOptions):
     """One training of a classifier: cross-entropy, pixels in [0, 1]."""
 
     format_version: Literal[1] = 1

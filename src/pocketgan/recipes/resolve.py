@@ -16,6 +16,7 @@ from pocketgan.core.config import Config, complaint
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import check_version, read_bytes, user_path, write_text
 from pocketgan.recipes.code import classes_of, find_beside, remember_file, trust
+from pocketgan.recipes.image_options import ImageOptions
 from pocketgan.recipes.pairs import PAIRS
 from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
 from pocketgan.recipes.recipe import FORMAT_VERSION, ClassifierRecipe, Recipe, RecipeT
@@ -77,6 +78,21 @@ def classifier_recipe(
 ) -> ClassifierRecipe:
     """A recipe for a classifier; as `gan_recipe`."""
     return _resolve(ClassifierRecipe, CLASSIFIER_PRESETS, start, options or {})
+
+
+def image_options(options: Mapping[str, Any]) -> ImageOptions:
+    """How given images are to be read, of options by their names; values as text or as what they are.
+
+    Raises
+    ------
+    UsageError
+        A name is unknown or a value is wrong.
+    """
+    values = {_place_of(ImageOptions, option)[1]: value for option, value in options.items()}
+    try:
+        return ImageOptions.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_first_complaint(ImageOptions, error)) from error
 
 
 def read_recipe(kind: type[RecipeT], path: Path) -> RecipeT:
@@ -194,7 +210,7 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def field_places(kind: type[Recipe] | type[ClassifierRecipe]) -> dict[str, tuple[str, str]]:
+def field_places(kind: type[Config]) -> dict[str, tuple[str, str]]:
     """Every field that an option can set: its bare name to (section, field); section "" at the top level."""
     places: dict[str, tuple[str, str]] = {}
     for name, info in kind.model_fields.items():
@@ -206,7 +222,7 @@ def field_places(kind: type[Recipe] | type[ClassifierRecipe]) -> dict[str, tuple
     return places
 
 
-def _place_of(kind: type[Recipe] | type[ClassifierRecipe], option: str) -> tuple[str, str]:
+def _place_of(kind: type[Config], option: str) -> tuple[str, str]:
     places = field_places(kind)
     bare = option.replace("-", "_").rpartition(".")[2]
     dotted = option.replace("-", "_")
@@ -218,7 +234,7 @@ def _place_of(kind: type[Recipe] | type[ClassifierRecipe], option: str) -> tuple
     return places[bare]
 
 
-def _first_complaint(kind: type[Recipe] | type[ClassifierRecipe], error: ValidationError) -> str:
+def _first_complaint(kind: type[Config], error: ValidationError) -> str:
     first = error.errors()[0]
     if first["type"] == "extra_forbidden":
         name = ".".join(str(part) for part in first["loc"])

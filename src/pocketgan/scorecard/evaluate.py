@@ -11,10 +11,11 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.rng import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.data.datasets import DATASETS, dataset_like
-from pocketgan.data.image_set import ImageSet, joined
-from pocketgan.data.load import load_images, own_test_images
+from pocketgan.data.image_set import ImageSet, in_classes, joined
+from pocketgan.data.load import learning_images, own_test_images
 from pocketgan.models.judge import Judge, judge_for
 from pocketgan.models.model import Model
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 from pocketgan.scorecard.card import Scorecard, TstrFacts, floor_of, make_card
 from pocketgan.scorecard.measure import STAGES, Measured
 from pocketgan.scorecard.tstr import COUNT
@@ -51,12 +52,14 @@ def score(
     seed: int,
     trained_on: str | None,
     tstr: bool,
+    shaping: ImageOptions = AS_THEY_ARE,
     device: torch.device,
     display: Display,
 ) -> Scored:
     """Score a model or a set of images, with the options of `pocketgan.evaluate`; without a judge by the shipped one.
 
-    `device` is where classifiers learn for `tstr`, and where a shipped judge reads.
+    `shaping` is how the images of `trained_on` are read. `device` is where classifiers learn for `tstr`, and where a
+    shipped judge reads.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def score(
     """
     if tstr and (subject.conditional if isinstance(subject, Model) else subject.labels is not None) is False:
         raise UsageError("--tstr: there are no labels for a classifier to learn from; leave it out")
-    origin = _origin(subject, split, trained_on)
+    origin = _origin(subject, split, trained_on, shaping)
     reference, training = _real_sets(origin, split)
     network = judge or judge_for(reference.shape, reference.class_names, str(device))
     if network is None:
@@ -106,12 +109,13 @@ class _Origin:
     name: str
     source: str  # of the images it learned from, as `load_images` takes it,
     split: str  # and their split
+    reading: ImageOptions  # and how they are read
     balanced: bool = False
     made_by: dict[str, Any] = field(default_factory=dict)
     took_part: tuple[str, ...] = ()  # digests of the classifiers that helped to make it
 
 
-def _origin(subject: Model | ImageSet, split: str, trained_on: str | None) -> _Origin:
+def _origin(subject: Model | ImageSet, split: str, trained_on: str | None, shaping: ImageOptions) -> _Origin:
     if isinstance(subject, Model):
         if trained_on is not None:
             raise UsageError("--trained-on is for given images; a model knows what it learned from")
@@ -120,6 +124,7 @@ def _origin(subject: Model | ImageSet, split: str, trained_on: str | None) -> _O
             name=_name(subject),
             source=recipe.data.source,
             split=recipe.data.split,
+            reading=recipe.data,
             balanced=subject.conditional,
             made_by={"recipe": recipe.name, "seed": recipe.seed, "nimg": facts.nimg},
             took_part=facts.took_part,
@@ -127,8 +132,8 @@ def _origin(subject: Model | ImageSet, split: str, trained_on: str | None) -> _O
     if trained_on is None:
         trained_on = "fit" if split == "val" else "train"
     if trained_on in ("train", "fit"):
-        return _Origin(subject.name, _dataset_of(subject), trained_on)
-    return _Origin(subject.name, trained_on, "fit" if split == "val" else "train")
+        return _Origin(subject.name, _dataset_of(subject), trained_on, AS_THEY_ARE)
+    return _Origin(subject.name, trained_on, "fit" if split == "val" else "train", shaping)
 
 
 def _dataset_of(images: ImageSet) -> str:
@@ -149,10 +154,11 @@ def _real_sets(origin: _Origin, split: str) -> tuple[ImageSet, ImageSet]:
         raise UsageError(f"--split {split} must be test or val")
     if split == "val" and origin.split == "train":
         raise UsageError(f"--split val: {origin.name} learned from `val` too; use --split test")
-    test = own_test_images(origin.source) if split == "test" and origin.split == "fit" else None
+    test = own_test_images(origin.source, origin.reading) if split == "test" and origin.split == "fit" else None
     if test is not None:
-        return test, load_images(origin.source, "fit")
-    learning, apart = learning_and_test_sets(origin.source, origin.split)
+        learning = learning_images(origin.source, "fit", origin.reading)
+        return in_classes(test, learning.class_names), learning
+    learning, apart = learning_and_test_sets(origin.source, origin.split, origin.reading)
     return apart, learning
 
 

@@ -40,7 +40,7 @@ def score_run(run: RunFolder, model: Model, c: Classifier, reader: Classifier | 
     PocketganError
         The fakes are damaged, or hold a label that is no class.
     """
-    _, test = learning_and_test_sets(model.recipe.data.source, model.recipe.data.split)
+    _, test = learning_and_test_sets(model.recipe.data.source, model.recipe.data.split, model.recipe.data)
     fakes = read_fakes(run.fakes)
     assert test.labels is not None, "learning_and_test_sets gives labels"
     classes = len(c.class_names)

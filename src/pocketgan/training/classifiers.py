@@ -22,7 +22,7 @@ from pocketgan.core.rng import rng, seeded
 from pocketgan.core.terminal import Display
 from pocketgan.data.augment import cut_out, jitter, shifted
 from pocketgan.data.datasets import DATASETS
-from pocketgan.data.image_set import ImageSet
+from pocketgan.data.image_set import ImageSet, in_classes
 from pocketgan.data.load import learning_images, load_images, own_test_images
 from pocketgan.data.splits import choose_rows
 from pocketgan.data.stream import BatchStream
@@ -33,6 +33,7 @@ from pocketgan.models.saved import data_facts, made_with
 from pocketgan.networks.classifiers import build_classifier
 from pocketgan.networks.contracts import channels_last, has, parameter_count
 from pocketgan.recipes import ClassifierRecipe
+from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 from pocketgan.runs.facts import ClassifierEpoch, ClassifierFacts, Rate
 
 TICK_STEPS = 25  # steps between two milestones inside an epoch
@@ -120,7 +121,7 @@ def _learned_from(images: Tensor, recipe: ClassifierRecipe, nimg: int) -> Tensor
     return cut_out(images, recipe.cutout, random) if recipe.cutout else images
 
 
-def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]:
+def learning_and_test_sets(source: str, split: str, reading: ImageOptions = AS_THEY_ARE) -> tuple[ImageSet, ImageSet]:
     """The images a classifier learns from, and those its error is counted on. Both have labels.
 
     A source with test images (a data set, an NPZ or IDX folder with both) is taken as it is; `fit` is tested on `val`.
@@ -133,10 +134,11 @@ def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]
     PocketganError
         The test images have no labels, or other sizes or classes than those to learn from.
     """
-    learning = learning_images(source, split)
+    learning = learning_images(source, split, reading)
     if learning.labels is None:
         raise UsageError(f"{source} has no labels to learn from; put the images into one folder per class")
-    test = load_images(source, "val") if learning.split == "fit" else own_test_images(source)
+    val = learning.split == "fit"
+    test = load_images(source, "val", reading) if val else own_test_images(source, reading)
     if test is None:
         held_out = round(len(learning) * HELD_OUT)
         if held_out == 0:
@@ -145,16 +147,17 @@ def learning_and_test_sets(source: str, split: str) -> tuple[ImageSet, ImageSet]
         return learning.rows(~chosen), replace(learning.rows(chosen), name=f"a sixth of {source}, held out")
     if test.labels is None:
         raise PocketganError(f"{source} has no labels for its test images; add them, or leave the test images out")
-    if test.shape != learning.shape or int(test.labels.max()) >= len(learning.class_names):
-        raise PocketganError(f"{source} has test images of other sizes or classes than it has to learn from; mend it")
-    return learning, test
+    if test.shape != learning.shape:
+        raise PocketganError(f"{source} has test images of another size than it has to learn from; give --resize N")
+    return learning, in_classes(test, learning.class_names)
 
 
 def train_classifier(recipe: ClassifierRecipe, *, out: Path, device: torch.device, display: Display) -> Classifier:
     """Train a classifier, count its errors on test images once, and save it in a new folder."""
     refuse_existing(out)
-    learning, test = learning_and_test_sets(recipe.source, recipe.split)
+    learning, test = learning_and_test_sets(recipe.source, recipe.split, recipe)
     refuse_unwritable(out)
+    display.lines(learning.notes)
     network = build_classifier(recipe.architecture, learning.shape, len(learning.class_names), recipe.seed).to(device)
     channels_last(network)
     began, epochs = time.perf_counter(), []
@@ -191,8 +194,11 @@ def judge_preset(source: str | Path | None) -> str:
 def train_judge(recipe: ClassifierRecipe, *, out: Path, device: torch.device, display: Display) -> Judge:
     """Train a judge, and count its errors on the test images too, once, where it learned from `fit`."""
     classifier = train_classifier(recipe, out=out, device=device, display=display)
-    test = own_test_images(classifier.recipe.source) if classifier.recipe.split == "fit" else None
+    known = classifier.recipe
+    test = own_test_images(known.source, known) if known.split == "fit" else None
     if test is not None and test.labels is not None:
+        test = in_classes(test, classifier.class_names)
+        assert test.labels is not None
         rate = error_rate(classifier.label(test.images), test.labels)
         counted = {"val": classifier.facts.test, "test": Rate(name=test.name, **rate.as_dict())}
         classifier.facts = classifier.facts.model_copy(update=counted)

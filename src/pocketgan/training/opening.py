@@ -56,7 +56,7 @@ def train_in(
     team = processes()
     with team.together():
         team.shards(wanted.schedule.shards)
-        data = learning_images(wanted.data.source, wanted.data.split)
+        data = learning_images(wanted.data.source, wanted.data.split, wanted.data)
     if team.rank:
         follow(team, data, find_device(device))
         raise SystemExit(0)
@@ -74,6 +74,7 @@ def _train(
     policy: Policy | None,
     inexact: bool,
 ) -> Model:
+    display.lines(data.notes)
     wanted, notes = settled(wanted, data.shape, len(data.class_names))
     wanted, start = _with_start(run, wanted, display)
     begun = _open_run(run, wanted, data)
@@ -184,7 +185,7 @@ def _open_run(run: RunFolder, wanted: Recipe, data: ImageSet) -> _Begun | None:
                 raise
     stored, start = run.recipe(), run.start()
     if start is not None and start.data == data.digest:
-        wanted = wanted.changed("data", source=stored.data.source)
+        wanted = wanted.changed("data", source=stored.data.source, **stored.data.fields)
     if wanted.optimizer.precision == "auto":
         wanted = wanted.changed("optimizer", precision=stored.optimizer.precision)
     same = wanted.model_copy(update={"schedule": _with_budget_of(wanted.schedule, stored.schedule)})

@@ -66,7 +66,7 @@ def checked_classifier(
         The images, the device, the guide or C do not fit, the folder holds something else, or a skipped step's results
         are needed and missing.
     """
-    data = learning_images(wanted.data.source, wanted.data.split)
+    data = learning_images(wanted.data.source, wanted.data.split, wanted.data)
     wanted, _ = settled(wanted, data.shape, len(data.class_names))
     find_device(device)
     if wanted.schedule.until_good:
@@ -91,7 +91,7 @@ def checked_classifier(
                 f"--classifier {classifier}: {folder} holds another, {held.recipe.name}; add --redo classify"
             )
     if not {"classify", "score"} <= set(skip):
-        learning_and_test_sets(wanted.data.source, wanted.data.split)
+        learning_and_test_sets(wanted.data.source, wanted.data.split, wanted.data)
     if isinstance(learner, Classifier):
         refuse_judge(learner, f"--classifier {classifier}")
         if (learner.shape, learner.class_names) != (data.shape, data.class_names):
@@ -119,7 +119,7 @@ def _learner(name_or_folder: str, wanted: Recipe, data: ImageSet) -> Classifier 
     """C, or the recipe for it, which is never that of the guide that labels the fakes."""
     if name_or_folder not in CLASSIFIER_PRESETS and holds(name_or_folder, CLASSIFIER):
         return Classifier.load(name_or_folder)
-    same_data = {"source": wanted.data.source, "split": wanted.data.split, "seed": wanted.seed}
+    same_data = {"source": wanted.data.source, "split": wanted.data.split, "seed": wanted.seed, **wanted.data.fields}
     recipe = classifier_recipe(name_or_folder, same_data)
     guide = guide_for(data.shape, data.class_names)
     if guide is not None and recipe == guide.recipe:
@@ -134,7 +134,7 @@ def _is_wanted(
     if isinstance(learner, Classifier):
         return _same(held, learner)
     if start is not None and start.data == data.digest:
-        learner = learner.model_copy(update={"source": held.recipe.source})
+        learner = learner.model_copy(update={"source": held.recipe.source, **held.recipe.fields})
     return held.recipe == learner
 
 
@@ -195,7 +195,7 @@ def reader_for(
             if min(model.shape[1:]) < SMALLEST_SIDE.get(second, 0):
                 second = "mlp"
             display.line(f"training a second classifier ({second}), which labels the fakes")
-            options = {"source": data.source, "split": data.split, "seed": model.recipe.seed + 1}
+            options = {"source": data.source, "split": data.split, "seed": model.recipe.seed + 1, **data.fields}
             wanted = classifier_recipe(second, options)
             train_classifier(wanted, out=folder.guide, device=model.device, display=display)
         reader = Classifier.load(folder.guide, str(model.device))

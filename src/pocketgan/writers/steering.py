@@ -76,7 +76,7 @@ def _latent_of(model: Model, stop: str, place: int, method: str | None, seed: in
         return model.steer.latents(place + 1, model.class_index(stop, method), method=method, seed=seed)[place]
     if Path(stop).is_file():
         with display.bar(f"inverting {stop}", 1.0) as bar:
-            return model.invert(load_pictures(stop)[:1], seed=seed, watch=bar.update).latents[0]
+            return model.invert(load_pictures(stop).images[:1], seed=seed, watch=bar.update).latents[0]
     raise UsageError(f"{stop} is no stop of a walk: no class, picture file or latent:NUMBER{nearest(stop, names)}")
 
 
