@@ -236,7 +236,7 @@ def test_a_wrong_request_gets_one_line_and_leaves_nothing(
     ("file", "told"),
     [
         ("cut.npz", "damaged"),
-        ("wrong_magic.npz", "neither NPZ, NPY, IDX"),
+        ("wrong_magic.npz", "cannot be read as PNG, JPEG"),
         ("empty.npz", "is empty"),
         ("mislabelled.npz", "one for each of 300 images"),
         ("huge.npz", "sides from 8 to 128"),
@@ -668,6 +668,7 @@ def test_help_tells_every_field_of_a_recipe_with_its_default(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     told = " ".join(pocketgan(*verb.split(), "--help").out.replace("│", " ").split())
+    told = re.sub(r"--no-\S+ ", "", told)  # which may stand on a line of its own, beside the second one of the sentence
     for field, (section, _) in field_places(kind).items():
         holder: Any = kind.model_fields[section].annotation if section else kind
         about = holder.model_fields[field]

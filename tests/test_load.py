@@ -343,13 +343,11 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path) ->
 def test_folders_that_hold_something_else_are_refused_by_name(tmp_path: Path) -> None:
     refusal(tmp_path, str(tmp_path), "no pictures")
     save(tmp_path / "1" / "a.png", GREY[0])
-    (tmp_path / "2").mkdir()
-    refusal(tmp_path, str(tmp_path / "2"), "no pictures")
-    (tmp_path / "2" / "b.txt").write_text("hello")
-    refusal(tmp_path, str(tmp_path / "2" / "b.txt"))
-    (tmp_path / "2" / "b.txt").unlink()
+    save(tmp_path / "2" / "a.png", GREY[0])
     save(tmp_path / "2" / "3" / "b.png", GREY[1])
     refusal(tmp_path, str(tmp_path / "2" / "3"), f"load {tmp_path / '2'}")
+    (tmp_path / "2" / "3" / "b.png").unlink()
+    (tmp_path / "2" / "3").rmdir()
     save(tmp_path / "c.png", GREY[0])
     refusal(tmp_path, "c.png", "beside the folder 1")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import torch
 from pocketgan.api import evaluate, train, train_judge
 from pocketgan.core.cache import VARIABLE, cache_folder, cached
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.pixels import to_pillow
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import load_images
 from pocketgan.models.classifier import Classifier
@@ -175,7 +178,7 @@ def test_what_cannot_be_scored_gets_one_line(source: str, small_judge: Judge, fr
     few, wide = fresh.rows(torch.arange(30)), replace(fresh, images=torch.cat([fresh.images] * 2, 3))
     for subject, options, line in (
         (few, {}, "at least 50"),
-        (wide, {}, "give --trained-on"),
+        (wide, {}, "28x56 grey images, .*give --resize 28 to make them alike"),
         (fresh, {"split": "training"}, "must be test or val"),
     ):
         with pytest.raises(UsageError, match=line):
@@ -189,6 +192,41 @@ def test_what_cannot_be_scored_gets_one_line(source: str, small_judge: Judge, fr
     np.savez(pictures, images=generator.integers(0, 256, (300, 16, 16, 3), dtype=np.uint8), labels=np.arange(300) % 3)
     with pytest.raises(UsageError, match="does not know the images or classes"):
         evaluate(fresh, trained_on=str(pictures), judge=small_judge, quiet=True)
+
+
+def test_folders_as_people_hand_them_in_get_a_scorecard(
+    source: str, small_judge: Judge, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder for each class with a latent beside each picture, one of them empty, in a ZIP; and a flat one."""
+    digits = load_images("mnist").rows(torch.arange(3000, 3100))
+    assert digits.labels is not None
+    with zipfile.ZipFile(tmp_path / "fakes.zip", "w") as archive:
+        archive.mkdir("Fake_Digits/5/")
+        for row, (image, label) in enumerate(zip(digits.images, digits.labels.tolist(), strict=True)):
+            picture, jpeg = to_pillow(image), io.BytesIO()
+            picture.save(jpeg, format="JPEG", quality=95)
+            if label != 5:
+                archive.writestr(f"Fake_Digits/{label}/{row}.jpg", jpeg.getvalue())
+                archive.writestr(f"Fake_Digits/{label}/{row}.txt", "0.1 0.2")
+            flat = tmp_path / "flat" / f"digit_{label}_{row}.png"
+            flat.parent.mkdir(exist_ok=True)
+            picture.convert("RGB").save(flat)
+    for name, count, said in (
+        ("fakes.zip", 100 - digits.labels.tolist().count(5), ".txt)"),
+        ("flat", 100, "labels are read from the names"),
+    ):
+        card = evaluate(tmp_path / name, trained_on=source, judge=small_judge)
+        error = card.score("label_error")
+        assert error is not None
+        assert error.value < 0.3
+        assert card.subject.count == count
+        assert said in capsys.readouterr().err
+    for path in (tmp_path / "flat").iterdir():
+        to_pillow(digits.images[0]).resize((32, 32)).save(path)
+    with pytest.raises(
+        UsageError, match=r"has 32x32 grey images, mnist has 28x28 grey ones: --resize 28 makes them so"
+    ):
+        evaluate(tmp_path / "flat", quiet=True)
 
 
 def test_the_shipped_judge_is_what_it_says() -> None:

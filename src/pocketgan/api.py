@@ -363,10 +363,11 @@ def train_judge(
     from pocketgan.core.devices import find_device
     from pocketgan.core.terminal import Display
     from pocketgan.recipes import classifier_recipe
-    from pocketgan.training.classifiers import judge_preset
+    from pocketgan.training.classifiers import JUDGE, judge_preset
     from pocketgan.training.classifiers import train_judge as train_network
 
-    wanted = classifier_recipe(judge_preset(data), _fields(options, data, data_folder=data_folder))
+    fields = _fields(options, data, data_folder=data_folder)
+    wanted = classifier_recipe(judge_preset(classifier_recipe(JUDGE, fields)), fields)
     return train_network(wanted, out=user_path(out), device=find_device(device), display=Display(quiet))
 
 
@@ -833,8 +834,8 @@ def evaluate(
     Parameters
     ----------
     subject
-        A run folder, a model folder, or images: a folder of pictures, an NPZ, NPY or IDX file. In Python also a model,
-        an image set, or bytes (uint8) as a tensor or an array.
+        A run folder, a model folder, or images: a folder of pictures or a ZIP or TAR file of one, an NPZ, NPY or IDX
+        file. In Python also a model, an image set, or bytes (uint8) as a tensor or an array.
     split
         Real images to measure against: test, or val for what was trained on fit.
     count
@@ -853,8 +854,8 @@ def evaluate(
     device, quiet
         As in `train`.
     options
-        Of given images: ``resize=28``, ``crop=True``, ``grey=True``, ``background="white"``, ``range="0:16"``,
-        ``transpose=True``. Those of size and colours hold for the images of `trained_on` too.
+        Of given images: ``grid="10x10"``, ``resize=28``, ``crop=True``, ``grey=True``, ``background="white"``,
+        ``range="0:16"``, ``transpose=True``. Those of size and colours hold for the images of `trained_on` too.
 
     Raises
     ------
@@ -1091,14 +1092,18 @@ def invert(
     """
     from pocketgan.core.files import refuse_existing
     from pocketgan.core.terminal import Display
-    from pocketgan.data.load import load_pictures
+    from pocketgan.data.load import load_images
     from pocketgan.recipes import image_options
     from pocketgan.writers.steering import write_inversion
 
     refuse_existing(user_path(out))
     if count < 1:
         raise UsageError(f"--count {count} is too small; ask for at least 1 picture")
-    frozen, given, display = _model(model, device), load_pictures(pictures, image_options(options)), Display(quiet)
+    frozen, given, display = (
+        _model(model, device),
+        load_images(pictures, "train", image_options(options)),
+        Display(quiet),
+    )
     display.lines(given.notes)
     return write_inversion(frozen, given.images[:count], out=user_path(out), seed=seed, display=display)
 

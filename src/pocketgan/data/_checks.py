@@ -6,8 +6,10 @@ plain.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -27,6 +29,7 @@ from pocketgan.recipes.image_options import MAX_SIDE, MIN_SIDE
 MOST_TEXTS = 20
 MOST_CHARACTERS = 1000
 MAX_TABLE_BYTES = 64 << 20
+DELIMITERS = ",;\t|"  # of cells; of two that are equally frequent in a first line, the earlier
 MAX_LABEL = 10_000  # a larger one is taken for a mistake: a network grows with the number of classes
 
 
@@ -88,34 +91,82 @@ def integer(text: str) -> int | None:
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 19 else None
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
-    """The rows of a CSV file that has at least these columns, each with its line (``FILE line N``) for errors.
+def read_table(path: Path, columns: tuple[str, ...], content: bytes | None = None) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a table in CSV that has at least these columns, each with its line (``FILE line N``) for errors.
+
+    The text is UTF-8 or UTF-16; cells lie between commas, semicolons, tabs or bars, as in the first line. Columns are
+    known by lower-case names with ``_`` for blanks.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    columns
+        What they are called.
+    content
+        Its bytes, where it is no file on the disk.
 
     Raises
     ------
     PocketganError
-        The file is missing, is no UTF-8 CSV, lacks a column, has no rows, or has a row with too few cells.
+        The file is missing, is no such text, lacks a column or has one twice, has no rows, or has a row with too few
+        cells.
     """
     rows = []
     try:
-        with readable(path):
-            text = read_bytes(path, MAX_TABLE_BYTES).decode("utf-8-sig")
-            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval=None)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise PocketganError(
-                    f"{path} has no column {missing[0]}; its first line must name {', '.join(columns)}"
-                )
-            for row in reader:
-                where = f"{path} line {reader.line_num}"
-                if None in row.values() or None in row:
-                    raise PocketganError(f"{where} has not as many cells as the first line has names")
-                rows.append((where, {name: cell.strip() for name, cell in row.items()}))
+        lines = io.StringIO(
+            text_of(path, read_bytes(path, MAX_TABLE_BYTES) if content is None else content), newline=""
+        )
+        first = lines.readline()
+        if re.fullmatch(r"sep=.\s*", first):  # Excel's remark on the delimiter
+            first = lines.readline()
+        delimiter = max(DELIMITERS, key=first.count)
+        names = [column_name(name) for name in next(csv.reader([first], strict=True, delimiter=delimiter), [])]
+        if not any(names):
+            raise PocketganError(f"{path} has no columns; its first line must name them")
+        missing = [column for column in columns if column not in names]
+        if missing:
+            raise PocketganError(f"{path} has no column {missing[0]}; its first line must name {', '.join(columns)}")
+        twice = [name for name in names if name and names.count(name) > 1]
+        if twice:
+            raise PocketganError(f"{path} has the column {twice[0]} twice; rename or remove one")
+        reader = csv.DictReader(lines, names, strict=True, restval=None, delimiter=delimiter)
+        for row in reader:
+            where = f"{path} line {reader.line_num + 1}"
+            if None in row.values() or None in row:
+                raise PocketganError(f"{where} has not as many cells as the first line has names")
+            rows.append((where, {name: cell.strip() for name, cell in row.items()}))
     except csv.Error as error:
         raise PocketganError(f"{path} is not readable as CSV ({error})") from error
     if not rows:
         raise PocketganError(f"{path} has no rows; list the pictures or remove it")
     return rows
+
+
+def column_name(name: str) -> str:
+    """A column's name as it is looked up: lower case, ``_`` for blanks and dashes."""
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def text_of(path: Path, content: bytes) -> str:
+    """The text of a file: UTF-8, or UTF-16 as its mark or its zeros tell.
+
+    Raises
+    ------
+    PocketganError
+        It is neither.
+    """
+    start = content[:64]
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif len(start) > 3 and not any(start[1::2]):
+        encoding = "utf-16-le"
+    else:
+        encoding = "utf-16-be" if len(start) > 3 and not any(start[::2]) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except ValueError as error:
+        raise PocketganError(f"{path} cannot be read as text in UTF-8 or UTF-16; save it as UTF-8") from error
 
 
 def check_labels(

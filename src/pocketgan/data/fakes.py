@@ -77,7 +77,7 @@ def read_fakes(folder: Path) -> FakeSet:
         labels.append(label)
         sources.append(PERSON if corrected else row.label_source)
     files = tuple(f"{lies}/{row.file}" for row, lies in zip(rows, folders, strict=True))
-    images, notes = read_pictures([folder / file for file in files])
+    images, notes, _ = read_pictures([folder / file for file in files])
     known = [label for label in labels if label is not None]
     if known and len(known) < len(rows):
         raise PocketganError(

@@ -21,6 +21,7 @@ from pocketgan.core.files import user_path
 from pocketgan.data._checks import read_provenance, readable, refuse_split
 from pocketgan.data.arrays import NPY_MAGIC, load_npy, load_npz
 from pocketgan.data.datasets import DATASETS, Dataset
+from pocketgan.data.folders import load_folder, split_folders
 from pocketgan.data.hdf5 import HDF5_MAGIC, load_hdf5
 from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
 from pocketgan.data.image_set import PROVENANCE, ImageSet, images_in, without_empty_classes
@@ -33,10 +34,11 @@ from pocketgan.data.parquet import (
     load_parquet_files,
     parquet_files,
 )
-from pocketgan.data.pictures import CLASSES, METADATA, is_picture, load_folder, read_pictures
+from pocketgan.data.pictures import read_pictures
 from pocketgan.data.pixel_table import load_table, looks_like_table
 from pocketgan.data.shaping import shaped
 from pocketgan.data.splits import SPLITS, val_rows
+from pocketgan.data.trees import ArchiveTree, FolderTree, Tree, is_picture, is_tar, is_zipped_folder
 from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 
 ZIP_MAGIC = b"PK"
@@ -53,14 +55,15 @@ def load_images(source: str | Path, split: str = "train", reading: ImageOptions 
     ----------
     source
         The name of a data set of the table (`data.datasets`), which is downloaded once if it is not in the package; or
-        a path: a folder of pictures (PNG, JPEG, GIF, BMP, WebP, TIFF, PGM), flat, or with one folder for each class, or
-        with a ``metadata.csv``; an NPZ or NPY file; an IDX file, or a folder of MNIST's four as torchvision keeps it; a
-        folder of Parquet files; or ``hf:OWNER/NAME``, a set on the Hugging Face hub, which needs the extras ``hub`` and
-        ``parquet``.
+        a path: a picture (PNG, JPEG, GIF, BMP, WebP, TIFF, PGM); a folder of pictures, flat, or with one folder for
+        each class, or with a ``metadata.csv``, or a ZIP or TAR file of one (`data.folders`); an NPZ, NPY, HDF5, Parquet
+        or IDX file, or a CSV file of pixels; a folder of MNIST's four IDX files as torchvision keeps it, or of Parquet
+        files; or ``hf:OWNER/NAME``, a set on the Hugging Face hub, which needs the extras ``hub`` and ``parquet``.
     split
-        ``train``; ``test`` of data sets, of Keras' NPZ and of IDX folders; ``val``, a sixth of the training images that
-        is chosen by a published seed, classes in proportion, and ``fit``, the other five. What has no test images is
-        loaded whole as ``train``, and its `ImageSet.split` is then ``all``.
+        ``train``; ``test`` of data sets, of Keras' NPZ, of IDX folders and of what has a folder for them; ``val``,
+        a sixth of the training images that is chosen by a published seed, classes in proportion, and ``fit``, the other
+        five, where there is no folder for ``val``. What has no test images is loaded whole as ``train``, and its
+        `ImageSet.split` is then ``all``.
     reading
         Sizes, colours and the range of values, as they are asked for.
 
@@ -81,9 +84,9 @@ def load_images(source: str | Path, split: str = "train", reading: ImageOptions 
     if isinstance(source, str) and source in DATASETS:
         return _of_dataset(DATASETS[source], split, reading.alone)
     if is_hub_address(source):
-        found = _of_path(downloaded_set(str(source)), split, reading.alone)
+        found = _kept(downloaded_set(str(source)), split, reading.alone).images
         return replace(found, name=f"{source}, {split}")
-    return _of_path(user_path(source), split, reading.alone)
+    return _kept(user_path(source), split, reading.alone).images
 
 
 def learning_images(source: str | Path, split: str, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
@@ -166,7 +169,7 @@ _KEPT: OrderedDict[tuple[str, str, str, ImageOptions], _Kept] = OrderedDict()
 _LOCK = Lock()
 
 
-def _of_path(source: Path, split: str, reading: ImageOptions) -> ImageSet:
+def _kept(source: Path, split: str, reading: ImageOptions) -> _Kept:
     key = (str(source), str(source.absolute()), split, reading)
     with _LOCK:
         kept = _KEPT.get(key)
@@ -174,18 +177,20 @@ def _of_path(source: Path, split: str, reading: ImageOptions) -> ImageSet:
         with _LOCK:
             _KEPT[key] = kept
             _KEPT.move_to_end(key)
-        return kept.images
+        return kept
     began = time.time_ns()
-    images = _read(source, split, reading)
-    states = _states(_read_from(source, images))
-    settled = all(state is None or max(state.modified, state.changed) < began - CLOCK_NS for state in states.values())
+    images, looked_at = _read(source, split, reading)
+    found = _Kept(images, _states(looked_at))
+    settled = all(
+        state is None or max(state.modified, state.changed) < began - CLOCK_NS for state in found.states.values()
+    )
     with _LOCK:
         _KEPT.pop(key, None)
         if settled:
-            _KEPT[key] = _Kept(images, states)
+            _KEPT[key] = found
         while len(_KEPT) > MOST_KEPT:
             _KEPT.popitem(last=False)
-    return images
+    return found
 
 
 def _states(paths: Iterable[Path]) -> dict[Path, _State | None]:
@@ -199,54 +204,50 @@ def _states(paths: Iterable[Path]) -> dict[Path, _State | None]:
     return states
 
 
-def _read_from(path: Path, images: ImageSet) -> set[Path]:
-    """Every file and folder that decided what was read from a path."""
-    if path.is_file():
-        return {path, *labels_beside(path), path.parent}
-    folder = idx_folder(path)
-    if folder is not None:
-        return {path, folder, path / PROVENANCE, *folder.iterdir()}
-    parquet = parquet_files(path)
-    if parquet:
-        return {path, path / PROVENANCE, *parquet, *(file.parent for file in parquet)}
-    pictures = {path / file for file in images.files}
-    return {
-        path,
-        path / METADATA,
-        path / CLASSES,
-        path / PROVENANCE,
-        *pictures,
-        *(picture.parent for picture in pictures),
-    }
-
-
-def _read(path: Path, split: str, reading: ImageOptions) -> ImageSet:
-    if split in ("fit", "val"):
-        return replace(_part(load_images(path, "train", reading), split), name=f"{path}, {split}")
+def _read(path: Path, split: str, reading: ImageOptions) -> tuple[ImageSet, set[Path]]:
+    """The images, and every file and folder that decided what was read."""
     with readable(path):
-        if path.is_dir():
-            images = _read_directory(path, split, reading)
+        tree = _tree(path)
+        own_val = tree is not None and "val" in split_folders(tree)
+    if split in ("fit", "val") and not own_val:
+        train = _kept(path, "train", reading)
+        return replace(_part(train.images, split), name=f"{path}, {split}"), set(train.states)
+    name = str(path) if split == "train" else f"{path}, {split}"
+    with readable(path):
+        if tree is not None:
+            images = load_folder(tree, "train" if split == "fit" else split, reading)
+            images, looked_at = replace(images, split=split if own_val else images.split), tree.looked_at
+        elif path.is_dir():
+            images, looked_at = _read_directory(path, split, reading)
         elif path.is_file():
-            images = _read_file(path, split, reading)
+            images, looked_at = _read_file(path, split, reading), {path, *labels_beside(path), path.parent}
         else:
             names = ", ".join(DATASETS)
             raise UsageError(
                 f"{path} is missing; give {names}, hf:OWNER/NAME, a folder of pictures, or an NPZ, NPY or IDX file"
             )
-        name = str(path) if split == "train" else f"{path}, {split}"
         images = replace(images, notes=(*images.notes, *remarks(images, reading)))
         notes = tuple(note if note.startswith(str(path)) else f"{name}: {note}" for note in images.notes)
-        return replace(images, name=name, provenance=read_provenance(path) | images.provenance, notes=notes)
+        images = replace(images, name=name, provenance=read_provenance(path) | images.provenance, notes=notes)
+    return images, looked_at | {path / PROVENANCE}
 
 
-def _read_directory(path: Path, split: str, reading: ImageOptions) -> ImageSet:
+def _tree(path: Path) -> Tree | None:
+    """What pictures lie in: a folder, or an archive of one; None of any other kind of path."""
+    if path.is_dir():
+        return None if idx_folder(path) is not None or parquet_files(path) else FolderTree(path)
+    if not path.is_file():
+        return None
+    return ArchiveTree(path) if is_zipped_folder(path) or is_tar(path) else None
+
+
+def _read_directory(path: Path, split: str, reading: ImageOptions) -> tuple[ImageSet, set[Path]]:
+    """A folder of IDX or of Parquet files, and what was looked at."""
     folder = idx_folder(path)
     if folder is not None:
-        return shaped(load_idx_folder(folder, split, reading), reading)
-    if parquet_files(path):
-        return load_parquet(path, split, reading)
-    refuse_split(path, split)
-    return load_folder(path, reading)
+        return shaped(load_idx_folder(folder, split, reading), reading), {path, folder, *folder.iterdir()}
+    files = parquet_files(path)
+    return load_parquet(path, split, reading), {path, *files, *(file.parent for file in files)}
 
 
 def _read_file(path: Path, split: str, reading: ImageOptions) -> ImageSet:
@@ -254,6 +255,10 @@ def _read_file(path: Path, split: str, reading: ImageOptions) -> ImageSet:
         head = file.read(HEAD)
     if not head:
         raise PocketganError(f"{path} is empty; make or fetch it again")
+    if is_picture(path.name, head[:HEAD]):
+        refuse_split(path, split)
+        images, notes, _ = read_pictures([path], reading)
+        return ImageSet(images, notes=notes)
     if head.startswith(PARQUET_MAGIC):
         refuse_split(path, split)
         return load_parquet_files([path], reading)
@@ -273,14 +278,5 @@ def _read_arrays(path: Path, head: bytes, split: str, reading: ImageOptions) -> 
     if looks_like_table(head):
         return load_table(path, reading)
     raise PocketganError(
-        f"{path} is neither NPZ, NPY, IDX, HDF5, Parquet nor a CSV file of pixels; pictures are loaded by their folder"
+        f"{path} is no picture, archive, NPZ, NPY, IDX, HDF5, Parquet or CSV file; give one of these or a folder"
     )
-
-
-def load_pictures(source: str | Path, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
-    """One picture file, or what `load_images` takes."""
-    path = user_path(source)
-    if is_picture(path):
-        images, notes = read_pictures([path], reading)
-        return ImageSet(images, name=str(path), notes=tuple(f"{path}: {note}" for note in notes))
-    return load_images(source, "train", reading)

@@ -210,7 +210,7 @@ def _images(path: Path, column: str, rows: list[Path], parts: list[Any], reading
         raise PocketganError(f"{path} has no rows; fetch it again")
     files = [cell.get("bytes") if isinstance(cell, dict) else cell for cell in cells]
     if all(isinstance(content, bytes) and content for content in files):
-        images, notes = read_pictures(rows, reading, dict(zip(rows, files, strict=True)).get)
+        images, notes, _ = read_pictures(rows, reading, dict(zip(rows, files, strict=True)).get)
         return ImageSet(images, notes=notes)
     if any(isinstance(cell, dict | str | bytes) or cell is None for cell in cells):
         row = next(

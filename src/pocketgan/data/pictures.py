@@ -1,4 +1,4 @@
-"""Pictures, single and in folders: one folder for each class, or flat, or with a `metadata.csv` that decides.
+"""Pictures, one by one, and how folders for classes are called; how they lie in folders is told in `folders.py`.
 
 Formats are told by content, and a picture is measured before it is decoded. Generated images are written here too; they
 are read again by `fakes.py`, with what a person has corrected.
@@ -12,12 +12,10 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -25,15 +23,16 @@ from torch import Tensor
 
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.pixels import to_png
-from pocketgan.data._checks import check_labels, check_sides, first_line, integer, read_table
-from pocketgan.data.image_set import PROVENANCE, ImageSet, Samples
+from pocketgan.data._checks import check_sides, first_line, integer, read_table
+from pocketgan.data.grids import cells, looks_like
+from pocketgan.data.image_set import Samples
 from pocketgan.data.ranges import Range, bits_range, scaled
 from pocketgan.data.shaping import from_arrays, how_resized, shaped_picture
-from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
+from pocketgan.recipes.image_options import AS_THEY_ARE, MAX_SIDE, ImageOptions
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 NAMED = "PNG, JPEG, GIF, BMP, WebP, TIFF or PGM"
-ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm")
+ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm")
 METADATA = "metadata.csv"
 LATENTS = "latents.npy"
 COLUMNS = ("file_name", "label", "class_name", "label_source", "seed", "index", "latent_row")  # of generated images
@@ -44,7 +43,6 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECA
 _FILES = (".csv", ".db", ".json", ".npy", ".txt")  # endings of what lies among pictures
 _FORBIDDEN = frozenset('<>:"/\\|?*')  # by Windows, and by Unix the slash
 _MOST_BYTES = 100  # of a folder's name
-LITTER = (".*", "Thumbs.db", "LICENSE*.txt", "README.md", LATENTS, CLASSES, PROVENANCE)  # what may lie among pictures
 WIDE = ("I", "F")  # modes of more than 8 bits begin so
 
 
@@ -61,16 +59,19 @@ class Picture(NamedTuple):
     frames: int = 1
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a path is that of a picture file, by its name."""
-    return path.is_file() and path.suffix.lower() in ENDINGS
+class ReadPictures(NamedTuple):
+    """Pictures of one size."""
+
+    images: Tensor  # uint8 [N, C, H, W], C 1 if all of them are grey, else 3
+    notes: tuple[str, ...]  # what is to be said of them, without the name of the source
+    counts: tuple[int, ...]  # how many come from each file: 1, or as many as a grid holds
 
 
 def read_pictures(
     paths: Sequence[Path],
     reading: ImageOptions = AS_THEY_ARE,
     content: Callable[[Path], bytes | None] = lambda path: None,
-) -> tuple[Tensor, tuple[str, ...]]:
+) -> ReadPictures:
     """Pictures of one size, and what is to be said of them.
 
     Parameters
@@ -82,36 +83,34 @@ def read_pictures(
     content
         The bytes of a picture that lies in an archive; None of one that lies at its path.
 
-    Returns
-    -------
-    tuple
-        uint8 ``[N, C, H, W]``, C 1 if all of them are grey, else 3; and lines without the name of the source.
-
     Raises
     ------
     PocketganError
         A file is missing or no picture, has a side outside 8 to 128, or two differ in size.
     """
     found: list[Picture] = []
+    counts: list[int] = []
     for path in paths:
-        picture = _read(path, reading, content(path))
-        if found and picture.values.shape[:2] != found[0].values.shape[:2]:
-            (height, width), (other_height, other_width) = found[0].values.shape[:2], picture.values.shape[:2]
+        pictures = _read(path, reading, content(path))
+        if found and pictures[0].values.shape[:2] != found[0].values.shape[:2]:
+            (height, width), (other_height, other_width) = found[0].values.shape[:2], pictures[0].values.shape[:2]
             raise PocketganError(
                 f"{paths[0]} is {height}x{width} pixels and {path} is {other_height}x{other_width}; "
                 "give --resize N for one size"
             )
-        found.append(picture)
-    arrays, notes = _as_bytes(paths, found, reading)
+        found += pictures
+        counts.append(len(pictures))
+    sources = [path for path, count in zip(paths, counts, strict=True) for _ in range(count)]
+    arrays, notes = _as_bytes(sources, found, reading)
     if not all(array.ndim == 2 for array in arrays):
         arrays = [array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2) for array in arrays]
-    return from_arrays(np.stack(arrays)), (*notes, *_remarks(found, reading))
+    return ReadPictures(from_arrays(np.stack(arrays)), (*notes, *_remarks(found, reading)), tuple(counts))
 
 
 def read_picture(path: Path, reading: ImageOptions = AS_THEY_ARE) -> NDArray[np.uint8]:
     """One picture, the first frame if there are several: ``[H, W]`` if it is grey, else RGB ``[H, W, 3]``.
 
-    Grey are the pictures that are stored so, and those of a palette (all GIF files) that show nothing but greys.
+    Grey are the pictures that show nothing but greys, however they are stored.
     What is transparent lies on the background; an orientation in EXIF data is followed. More than 8 bits of grey are
     scaled by the fewest bits, 8 to 16, that hold the brightest pixel.
 
@@ -120,10 +119,11 @@ def read_picture(path: Path, reading: ImageOptions = AS_THEY_ARE) -> NDArray[np.
     PocketganError
         The file is missing, is no picture, is damaged, or has a side outside 8 to 128.
     """
-    return _as_bytes([path], [_read(path, reading, None)], reading)[0][0]
+    return _as_bytes([path], _read(path, reading, None), reading)[0][0]
 
 
-def _read(path: Path, reading: ImageOptions, content: bytes | None) -> Picture:
+def _read(path: Path, reading: ImageOptions, content: bytes | None) -> list[Picture]:
+    """The picture in a file, or those of the grid that it shows."""
     if content is None and not path.is_file():
         raise PocketganError(f"{path} is missing or not a file")
     try:
@@ -131,10 +131,12 @@ def _read(path: Path, reading: ImageOptions, content: bytes | None) -> Picture:
             warnings.simplefilter("ignore")  # remarks about EXIF or palettes concern nobody here
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as picture:
-                if reading.resize is None:
+                if reading.resize is None and reading.grid is None:
                     side = min(picture.size) if reading.crop else 0
-                    check_sides(path, side or picture.height, side or picture.width)
-                return _decoded(picture, reading)
+                    _check_picture(path, side or picture.height, side or picture.width)
+                found = _decoded(path, picture, reading)
+                check_sides(path, *found[0].values.shape[:2])
+                return found
     except PocketganError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever the bytes lead them to, from SyntaxError to KeyError
@@ -142,15 +144,29 @@ def _read(path: Path, reading: ImageOptions, content: bytes | None) -> Picture:
         raise PocketganError(f"{path} cannot be read as {NAMED} ({reason}); mend or remove it") from error
 
 
-def _decoded(picture: Image.Image, reading: ImageOptions) -> Picture:
+def _check_picture(path: Path, height: int, width: int) -> None:
+    """`check_sides`, which says where a picture may be a grid of many."""
+    grid = looks_like(height, width)
+    if grid and max(height, width) > MAX_SIDE:
+        raise PocketganError(
+            f"{path} is {height}x{width} pixels, as a grid of {grid} pictures is: --grid {grid} cuts it; if it is one "
+            "picture, give --resize N"
+        )
+    check_sides(path, height, width)
+
+
+def _decoded(path: Path, picture: Image.Image, reading: ImageOptions) -> list[Picture]:
     frames, turned = getattr(picture, "n_frames", 1), picture.getexif().get(0x0112, 1) not in (0, 1)
     picture = ImageOps.exif_transpose(picture)
     side = picture.height, picture.width
     if picture.mode.startswith(WIDE):
         values = np.asarray(picture).astype(np.float32)
-        shaped = np.asarray(shaped_picture(Image.fromarray(values), reading))
-        return Picture(shaped, side, float(values.max()), float(values.min()), turned=turned, frames=frames)
-    grey, palette = picture.mode in ("1", "L", "LA", "La"), picture.mode == "P"
+        ends = float(values.max()), float(values.min())
+        return [
+            Picture(np.asarray(shaped_picture(cell, reading)), side, *ends, turned=turned, frames=frames)
+            for cell in _cells(path, Image.fromarray(values), reading)
+        ]
+    grey = picture.mode in ("1", "L", "LA", "La")
     transparent = ink_only = False
     if picture.has_transparency_data:
         colours = np.asarray(picture.convert("RGBA"))
@@ -165,16 +181,24 @@ def _decoded(picture: Image.Image, reading: ImageOptions) -> Picture:
         picture = picture.convert("L")
     else:
         picture = picture.convert("RGB")
-        if palette and (np.asarray(picture) == np.asarray(picture)[..., :1]).all():
+        if (np.asarray(picture) == np.asarray(picture)[..., :1]).all():
             picture = picture.getchannel(0)
-    return Picture(
-        np.array(shaped_picture(picture, reading)),
-        side,
-        transparent=transparent,
-        ink_only=ink_only,
-        turned=turned,
-        frames=frames,
-    )
+    return [
+        Picture(
+            np.array(shaped_picture(cell, reading)),
+            (cell.height, cell.width),
+            transparent=transparent,
+            ink_only=ink_only,
+            turned=turned,
+            frames=frames,
+        )
+        for cell in _cells(path, picture, reading)
+    ]
+
+
+def _cells(path: Path, picture: Image.Image, reading: ImageOptions) -> list[Image.Image]:
+    """The pictures that one of mode L, RGB or F shows: itself, or those of a grid."""
+    return [picture] if reading.cells is None else cells(path, picture, *reading.cells)
 
 
 def _as_bytes(
@@ -216,110 +240,6 @@ def _remarks(found: Sequence[Picture], reading: ImageOptions) -> list[str]:
 
 def _pictures(count: int) -> str:
     return "1 picture is" if count == 1 else f"{count:,} pictures are"
-
-
-def load_folder(folder: Path, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
-    """The pictures of a folder.
-
-    With a `metadata.csv` (columns ``file_name``, relative to the folder, and perhaps ``label``) the pictures are those
-    that it names, in its order. Classes are named by its column ``class_name``, or by a `classes.csv` beside it. Else
-    the folder holds pictures, which then have no labels, or one folder of pictures for each class, in the order of
-    their names and of the numbers in them: 2 before 10.
-
-    Raises
-    ------
-    PocketganError
-        A file is missing, is no picture or differs in size; a label is missing or negative; the folder is empty or
-        mixed.
-    """
-    if (folder / METADATA).exists():
-        return _load_listed(folder, reading)
-    entries = _entries(folder)
-    classes = sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: natural_order(entry.name))
-    files = [entry for entry in entries if not entry.is_dir()]
-    if classes and files:
-        raise PocketganError(
-            f"{folder} holds a file, {files[0].name}, beside the folder {classes[0].name}; keep one or the other kind"
-        )
-    if not classes:
-        return _set_of(folder, _not_empty(folder, files), reading)
-    members = [_not_empty(entry, _entries(entry)) for entry in classes]
-    for path in (path for paths in members for path in paths if path.is_dir()):
-        raise PocketganError(f"{path} is a folder inside a class folder; if it is itself a class, load {path.parent}")
-    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(paths) for paths in members]))
-    files = [path for paths in members for path in paths]
-    return _set_of(folder, files, reading, labels, tuple(entry.name for entry in classes))
-
-
-def _load_listed(folder: Path, reading: ImageOptions) -> ImageSet:
-    rows = read_table(folder / METADATA, ("file_name",))
-    paths: list[Path] = []
-    for where, row in rows:
-        inside = Path(row["file_name"])
-        if inside.is_absolute() or ".." in inside.parts:
-            raise PocketganError(f"{where} names {row['file_name']!r}, which is not inside the folder")
-        if not (folder / inside).is_file():
-            raise PocketganError(f"{where} names {row['file_name']!r}, which is missing")
-        paths.append(folder / inside)
-    texts = [row.get("label", "") for _, row in rows]
-    if not any(texts):
-        return _set_of(folder, paths, reading)
-    names = read_classes(folder)[0] if (folder / CLASSES).is_file() else ()
-    return _set_of(folder, paths, reading, *_labels(folder / METADATA, texts, rows, names))
-
-
-def _set_of(
-    folder: Path,
-    paths: list[Path],
-    reading: ImageOptions,
-    labels: Tensor | None = None,
-    class_names: tuple[str, ...] = (),
-) -> ImageSet:
-    files = tuple(path.relative_to(folder).as_posix() for path in paths)
-    images, notes = read_pictures(paths, reading)
-    return ImageSet(images, labels, class_names, files=files, notes=notes)
-
-
-def _labels(
-    path: Path, texts: list[str], rows: list[tuple[str, dict[str, str]]], names: tuple[str, ...]
-) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels of a table: integers as they are if all are, else each text's number among the texts in natural order."""
-    if "" in texts:
-        where = rows[texts.index("")][0]
-        raise PocketganError(f"{where} has no label where others have one; fill it in or remove the row")
-    numbers = [integer(text) for text in texts]
-    known = [number for number in numbers if number is not None]
-    if len(known) == len(texts):
-        labels, counted = check_labels(path, np.array(known), len(texts), names)
-        return labels, names or _named(known, rows, counted)
-    if known:
-        odd = numbers.index(None)
-        raise PocketganError(f"{rows[odd][0]} has the label {texts[odd]!r} where others are integers; use one kind")
-    names = tuple(sorted(set(texts), key=natural_order))
-    return check_labels(path, np.array([names.index(text) for text in texts]), len(texts), names)
-
-
-def _named(labels: list[int], rows: list[tuple[str, dict[str, str]]], counted: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes by the table's column ``class_name``; by their numbers where it has none."""
-    names: dict[int, str] = {}
-    for label, (where, row) in zip(labels, rows, strict=True):
-        name = row.get("class_name", "")
-        if name and names.setdefault(label, name) != name:
-            raise PocketganError(
-                f"{where} calls class {label} {name!r} where another row says {names[label]!r}; mend it"
-            )
-    return tuple(names.get(label, number) for label, number in enumerate(counted))
-
-
-def _entries(folder: Path) -> list[Path]:
-    """What a folder holds besides litter, sorted by name."""
-    return sorted(entry for entry in folder.iterdir() if not any(fnmatch(entry.name, litter) for litter in LITTER))
-
-
-def _not_empty(folder: Path, paths: list[Path]) -> list[Path]:
-    if not paths:
-        raise PocketganError(f"{folder} holds no pictures; fill or remove it")
-    return paths
 
 
 # ---- classes as folders ---------------------------------------------------------------------------------------------
@@ -368,8 +288,10 @@ def write_classes(folder: Path, class_names: tuple[str, ...]) -> None:
         csv.writer(file, lineterminator="\n").writerows([CLASSES_COLUMNS, *rows])
 
 
-def read_classes(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def read_classes(folder: Path, content: bytes | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The class names and the folders of `classes.csv`, in the order of the labels.
+
+    `content` is its bytes, where it is no file on the disk.
 
     Raises
     ------
@@ -378,7 +300,7 @@ def read_classes(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     names: list[str] = []
     folders: list[str] = []
-    for where, row in read_table(folder / CLASSES, CLASSES_COLUMNS):
+    for where, row in read_table(folder / CLASSES, CLASSES_COLUMNS, content):
         if integer(row["label"]) != len(names):
             raise PocketganError(
                 f"{where} has the label {row['label']!r}, not {len(names)}; labels run from 0 in order"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pocketgan.core.errors import UsageError
 from pocketgan.core.pixels import to_brightness, to_bytes
-from pocketgan.data.load import load_images, load_pictures
+from pocketgan.data.load import load_images
 from pocketgan.lab.playing import packed
 from pocketgan.models.classifier import guide_for
 from pocketgan.models.model import Model
@@ -50,7 +50,7 @@ def target_of(given: bytes, test: int | None, model: Model, centred: bool, scrat
     with tempfile.NamedTemporaryFile(dir=scratch, suffix=".png") as file:  # what it is, its content tells
         file.write(given)
         file.flush()
-        picture = load_pictures(file.name).images
+        picture = load_images(file.name).images
     if picture.shape[1] != model.shape[0]:
         grey = to_bytes(to_brightness(picture), "unit").unsqueeze(1)
         picture = grey if model.shape[0] == 1 else picture.expand(-1, 3, -1, -1)

@@ -24,6 +24,9 @@ class ImageOptions(Config):
         le=MAX_SIDE,
         description="side of the images, in pixels: shrunk by areas, enlarged by bicubic curves, filled up to a square",
     )
+    grid: str | None = Field(
+        default=None, description="ROWSxCOLUMNS of small pictures, such as 10x10, that each picture is cut into first"
+    )
     crop: bool = Field(default=False, description="take the square in the middle of each picture, before any resizing")
     grey: bool = Field(default=False, description="make grey images of coloured ones (ITU-R 601)")
     background: str = Field(
@@ -54,6 +57,21 @@ class ImageOptions(Config):
             if ends is None or float(ends[1]) == float(ends[2]):
                 raise ValueError("must be bytes, unit, signed or LOW:HIGH, such as 0:16")
         return value
+
+    @field_validator("grid")
+    @classmethod
+    def _is_a_grid(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch("[1-9][0-9]{0,2}x[1-9][0-9]{0,2}", value):
+            raise ValueError("must be ROWSxCOLUMNS, such as 10x10")
+        return value
+
+    @property
+    def cells(self) -> tuple[int, int] | None:
+        """Rows and columns of the grids, where pictures are grids."""
+        if self.grid is None:
+            return None
+        rows, _, columns = self.grid.partition("x")
+        return int(rows), int(columns)
 
     @property
     def colour(self) -> tuple[int, int, int]:

@@ -22,7 +22,8 @@ class DataConfig(ImageOptions):
 
     source: str = Field(
         default="mnist",
-        description="a data set by name, or a path: a folder of pictures, an NPZ, NPY or IDX file",
+        description="a data set by name, or a path: a folder of pictures (or a ZIP or TAR of one), an NPZ, NPY or IDX "
+        "file",
     )
     split: Literal["train", "fit"] = Field(
         default="train", description="all training images, or the five sixths of them that leave val out"

@@ -141,11 +141,31 @@ def _dataset_of(images: ImageSet) -> str:
     like = dataset_like(images.shape, images.class_names)
     named = like or next((row for row in DATASETS.values() if row.shape == images.shape and row.is_here()), None)
     if named is None:
-        raise UsageError(
-            f"{images.name} has images {list(images.shape)}, as no data set that is here; "
-            "give --trained-on the images it was made from"
-        )
+        raise UsageError(f"{images.name} has {_kind(images.shape)} images, {_remedy(images.shape)}")
     return named.name
+
+
+def _kind(shape: tuple[int, int, int]) -> str:
+    """Size and colours of images in words: ``28x28 grey``."""
+    channels, height, width = shape
+    return f"{height}x{width} {'grey' if channels == 1 else 'coloured'}"
+
+
+def _remedy(shape: tuple[int, int, int]) -> str:
+    """What to do with images that no data set has: options that make them so, or the images they were made from."""
+    channels, height, width = shape
+    for row in DATASETS.values():
+        known, side, _ = row.shape
+        if known <= channels and side == row.shape[2] and row.is_here():
+            options = [
+                *(["--grey"] if known < channels else []),
+                *([f"--resize {side}"] * ((height, width) != (side, side))),
+            ]
+            return (
+                f"{row.name} has {_kind(row.shape)} ones: {' '.join(options)} makes them so; images of another kind "
+                "need --trained-on, the images they were made from"
+            )
+    return "as no data set that is here; give --trained-on the images they were made from"
 
 
 def _real_sets(origin: _Origin, split: str) -> tuple[ImageSet, ImageSet]:
@@ -188,7 +208,8 @@ def _name(model: Model) -> str:
 
 def _check(images: ImageSet, reference: ImageSet) -> None:
     if images.shape != reference.shape:
+        remedy = "--grey" if images.shape[1:] == reference.shape[1:] else f"--resize {reference.shape[1]}"
         raise UsageError(
-            f"{images.name} has images {list(images.shape)}, {reference.name} {list(reference.shape)}; "
-            "give --trained-on the images it was made from"
+            f"{images.name} has {_kind(images.shape)} images, {reference.name} {_kind(reference.shape)} ones; give "
+            f"{remedy} to make them alike"
         )

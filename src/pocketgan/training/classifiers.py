@@ -184,11 +184,11 @@ def train_classifier(recipe: ClassifierRecipe, *, out: Path, device: torch.devic
     return classifier
 
 
-def judge_preset(source: str | Path | None) -> str:
-    """The preset that makes a judge of these images: that of the data set, else by colour; MNIST's without any."""
-    if source is None or str(source) in DATASETS:
-        return DATASETS[str(source or "mnist")].judge_recipe
-    return "judge-deep" if load_images(source).shape[0] == 3 else JUDGE
+def judge_preset(recipe: ClassifierRecipe) -> str:
+    """The preset that makes a judge of a recipe's images: that of the data set, else by colour."""
+    if recipe.source in DATASETS:
+        return DATASETS[recipe.source].judge_recipe
+    return "judge-deep" if load_images(recipe.source, "train", recipe).shape[0] == 3 else JUDGE
 
 
 def train_judge(recipe: ClassifierRecipe, *, out: Path, device: torch.device, display: Display) -> Judge:

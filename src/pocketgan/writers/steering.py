@@ -16,7 +16,7 @@ from pocketgan.core.files import whole_folder, write_bytes, write_json
 from pocketgan.core.pixels import grid, to_pillow, to_png
 from pocketgan.core.rng import slerp
 from pocketgan.core.terminal import Display
-from pocketgan.data.load import load_pictures
+from pocketgan.data.load import load_images
 from pocketgan.models.model import Model
 from pocketgan.steer.directions import SHOWN, Directions
 from pocketgan.steer.search import Inversion
@@ -76,7 +76,7 @@ def _latent_of(model: Model, stop: str, place: int, method: str | None, seed: in
         return model.steer.latents(place + 1, model.class_index(stop, method), method=method, seed=seed)[place]
     if Path(stop).is_file():
         with display.bar(f"inverting {stop}", 1.0) as bar:
-            return model.invert(load_pictures(stop).images[:1], seed=seed, watch=bar.update).latents[0]
+            return model.invert(load_images(stop).images[:1], seed=seed, watch=bar.update).latents[0]
     raise UsageError(f"{stop} is no stop of a walk: no class, picture file or latent:NUMBER{nearest(stop, names)}")
 
 
