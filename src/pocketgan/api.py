@@ -362,8 +362,9 @@ def train_judge(
     """
     from pocketgan.core.devices import find_device
     from pocketgan.core.terminal import Display
+    from pocketgan.models.judge import JUDGE
     from pocketgan.recipes import classifier_recipe
-    from pocketgan.training.classifiers import JUDGE, judge_preset
+    from pocketgan.training.classifiers import judge_preset
     from pocketgan.training.classifiers import train_judge as train_network
 
     fields = _fields(options, data, data_folder=data_folder)
