@@ -15,7 +15,8 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.idx import idx_header
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import learning_images, load_images
-from pocketgan.recipes import ImageOptions, gan_recipe, image_options
+from pocketgan.recipes import ImageOptions, classifier_recipe, gan_recipe, image_options
+from pocketgan.training.classifiers import judge_preset
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (6, 12, 12), dtype=np.uint8)
@@ -527,6 +528,13 @@ def test_options_of_images_are_fields_of_recipes_and_checked() -> None:
     ):
         with pytest.raises(UsageError, match=next(iter(wrong))):
             image_options(wrong)
+
+
+def test_a_judge_is_chosen_by_the_images_as_they_are_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=COLOUR / 16, labels=LABELS)
+    wanted = {"source": str(tmp_path / "a.npz"), "range": "0:16"}
+    assert judge_preset(classifier_recipe("judge", wanted)) == "judge-deep"
+    assert judge_preset(classifier_recipe("judge", {**wanted, "grey": True})) == "judge"
 
 
 def test_a_training_records_how_its_images_are_read_and_holds_to_it(
