@@ -149,12 +149,15 @@ def test_a_discriminator_has_won_by_its_logits_or_by_a_vanished_gradient(digits:
     for parameter in state.generator.parameters():
         parameter.grad = torch.ones_like(parameter)
     real, fake = torch.full((32,), 6.0), torch.full((32,), -6.0)
-    assert not health._won(state, real, fake)  # as in the classroom recipes: sure, and the generator goes on learning
-    assert health._won(state, 4 * real, 4 * fake)
-    assert not health._won(state, 4 * fake, 4 * real)
+    # as in the classroom recipes: sure, and the generator goes on learning
+    assert not health._won(state, real, fake, odds=True)
+    assert health._won(state, 4 * real, 4 * fake, odds=True)
+    assert not health._won(state, 4 * real, 4 * fake, odds=False)  # as a critic should
+    assert not health._won(state, 4 * fake, 4 * real, odds=True)
     for parameter in state.generator.parameters():
         parameter.grad = torch.full_like(parameter, 1e-12)
-    assert health._won(state, real, fake)
+    assert health._won(state, real, fake, odds=True)
+    assert health._won(state, real, fake, odds=False)
 
 
 @pytest.mark.catches("growth not looked for")

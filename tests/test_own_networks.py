@@ -23,7 +23,7 @@ from pocketgan.recipes.pairs import PAIRS
 from pocketgan.runs.facts import PairFacts
 from pocketgan.training.checkpoint import load_newest, save_checkpoint
 from pocketgan.training.loop import train_steps
-from pocketgan.training.state import new_state
+from pocketgan.training.state import check_objective, new_state
 
 NETWORKS = Path(__file__).parent / "networks"
 LOGIT = {"type": "Linear", "out_features": 1}
@@ -74,10 +74,16 @@ def test_probabilities_become_logits(name: str) -> None:
     images, labels = torch.rand(8, *SHAPES[name], generator=torch.Generator().manual_seed(0)) * 2 - 1, torch.arange(8)
     critique = discriminator(30 * images, labels)
     assert critique.logits.shape == (8,)
-    assert discriminator.gives == ("probabilities" if name == "onehot" else "logits")
+    assert discriminator.gives_probabilities == (name == "onehot")
     if name != "onehot":
         assert bool(((critique.logits < 0) | (critique.logits > 1)).any()), "no probabilities"
     assert critique.features.shape[0] == 8
+    critic = as_python(name).changed("objective", loss="hinge")
+    if name == "onehot":
+        with pytest.raises(UsageError, match="--loss hinge: the discriminator of python gives probabilities"):
+            check_objective(critic, SHAPES[name], 10)
+    else:
+        check_objective(critic, SHAPES[name], 10)
 
 
 def test_what_was_found_is_said() -> None:

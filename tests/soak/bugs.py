@@ -48,6 +48,7 @@ BUGS = [
     Bug("underrepresented not restored", CHECKPOINT,
         'tensors.get("underrepresented", state.underrepresented)', "state.underrepresented"),
     Bug("growth of R1 not restored", CHECKPOINT, "    state.r1_growth = facts.r1_growth\n", ""),
+    Bug("push not restored", CHECKPOINT, "    state.push = facts.push\n", ""),
     Bug("sums not restored", CHECKPOINT, '        state.sums = tensors["sums"].tolist()\n', ""),
     Bug("old checkpoint dropped first", CHECKPOINT, "    with whole_folder(target) as beside:",
         "    for old in checkpoints(folder):\n        shutil.rmtree(old)\n    with whole_folder(target) as beside:"),

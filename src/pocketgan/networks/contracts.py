@@ -84,6 +84,7 @@ class Discriminator(Network):
     """Images ``[B, C, H, W]`` (and labels ``[B]`` if conditional) to a `Critique`."""
 
     names_classes: bool = False  # its critique has logits of classes
+    gives_probabilities: bool = False  # its logits are made from a Sigmoid's output, and cannot go beyond some size
 
     @property
     def mixes_images(self) -> bool:

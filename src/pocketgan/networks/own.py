@@ -88,7 +88,7 @@ class OwnGenerator(_Own, Generator):
 
 
 class OwnDiscriminator(_Own, Discriminator):
-    """A user's discriminator. `gives` is ``logits`` or ``probabilities`` (a Sigmoid that could not be taken out)."""
+    """A user's discriminator. `gives_probabilities` where a Sigmoid could not be taken out."""
 
     any_layout = False
 
@@ -96,7 +96,6 @@ class OwnDiscriminator(_Own, Discriminator):
         super().__init__()
         self.module, self.classes, self.way = module, classes, way
         self.conditional = way.labels != "none"
-        self.gives = "logits"
         self._seen: Tensor | None = None
         weighted = [layer for layer in module.modules() if getattr(layer, "weight", None) is not None]
         if weighted:
@@ -111,7 +110,7 @@ class OwnDiscriminator(_Own, Discriminator):
         if isinstance(said, tuple) and len(said) == 2 and said[1].ndim == 2:
             said, class_logits = said
         logits = cast(Tensor, said).flatten()
-        if self.gives == "probabilities":
+        if self.gives_probabilities:
             logits = torch.logit(logits.float(), eps=ALMOST)
         seen, self._seen = self._seen, None
         features = logits.unsqueeze(1) if seen is None or seen.shape[0] != x.shape[0] else seen.flatten(1)
@@ -381,7 +380,7 @@ def _fold_sigmoid(wrapped: OwnDiscriminator, images: Tensor, classes: int) -> li
     extremes = [wrapped._call(images * scale, labels) for scale in (1.0, 100.0, -100.0)]
     values = torch.cat([(one[0] if isinstance(one, tuple) else one).flatten() for one in extremes])
     if bool(((values >= 0) & (values <= 1)).all()) and values.unique().numel() > 1:
-        wrapped.gives = "probabilities"
+        wrapped.gives_probabilities = True
         return ["the discriminator gives probabilities: they are turned into logits"]
     return []
 

@@ -21,6 +21,9 @@ class AdversarialLoss(NamedTuple):
 
     discriminator: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     generator: Callable[[Tensor, Tensor], Tensor]
+    odds: bool = True  # logits are log odds: a Sigmoid makes probabilities of them
+    undecided: float = 0.0  # the best logit for all images where real ones and fakes cannot be told apart
+    bounded: bool = True  # the discriminator's loss has a least value, and the undecided one's is known before
 
 
 def bce_discriminator(real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,19 +54,64 @@ def relativistic_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return F.softplus(real_logits - fake_logits)
 
 
+def saturating_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """log(1 - s(fake)), the game's own value: it is flat where the discriminator is sure.
+
+    Goodfellow et al. 2014, equation 1.
+    """
+    return -F.softplus(fake_logits)
+
+
+def least_squares_discriminator(real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """(real - 1)^2 / 2 and fake^2 / 2. Mao et al. 2017 (LSGAN), equation 9."""
+    return 0.5 * (real_logits - 1).square(), 0.5 * fake_logits.square()
+
+
+def least_squares_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """(fake - 1)^2 / 2. Mao et al. 2017, equation 9."""
+    return 0.5 * (fake_logits - 1).square()
+
+
+def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """-real and fake: the mean is minus the distance that the critic sees. Arjovsky et al. 2017 (WGAN), algorithm 1."""
+    return -real_logits, fake_logits
+
+
+def wasserstein_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-fake. Arjovsky et al. 2017, algorithm 1."""
+    return -fake_logits
+
+
+def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """max(0, 1 - real) and max(0, 1 + fake). Lim & Ye 2017, equations 11 and 12; Miyato et al. 2018, equation 16."""
+    return F.relu(1 - real_logits), F.relu(1 + fake_logits)
+
+
 LOSSES: dict[str, AdversarialLoss] = {
     "bce": AdversarialLoss(bce_discriminator, bce_generator),
     "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator),
-}
+    "saturating": AdversarialLoss(bce_discriminator, saturating_generator),
+    "lsgan": AdversarialLoss(least_squares_discriminator, least_squares_generator, odds=False, undecided=0.5),
+    "wgan": AdversarialLoss(wasserstein_discriminator, wasserstein_generator, odds=False, bounded=False),
+    "wgan-gp": AdversarialLoss(wasserstein_discriminator, wasserstein_generator, odds=False, bounded=False),
+    "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator, odds=False),
+    "dragan": AdversarialLoss(bce_discriminator, bce_generator),
+}  # with what their papers add to them: `PAPERS` in recipes/papers.py
 
 
 HALVES = {"sum": 1.0, "mean": 0.5}  # what the discriminator's losses on real and on fake images are multiplied by
 
 
-def chance_loss(name: str, halves: str) -> float:
-    """The discriminator's loss where it cannot tell real images from fakes, and gives all the same logit."""
-    nothing = torch.zeros(())
-    on_real, on_fake = loss_of(name).discriminator(nothing, nothing)
+def chance_loss(name: str, halves: str) -> float | None:
+    """The discriminator's loss where it cannot tell real images from fakes, and gives all the logit that is best then.
+
+    None for a critic, whose loss has no least value: its 0 tells nothing, for logits have no scale.
+    """
+    loss = loss_of(name)
+    if not loss.bounded:
+        return None
+    same = torch.tensor(loss.undecided)
+    on_real, on_fake = loss.discriminator(same, same)
     return HALVES[halves] * float(on_real + on_fake)
 
 

@@ -73,7 +73,11 @@ class ModelConfig(Config):
 class ObjectiveConfig(Config):
     """The loss, named as in the table of `pocketgan.objectives.losses`, what is added to it, and the updates' order."""
 
-    loss: str = Field(default="bce", description="adversarial loss: bce or relativistic")
+    loss: str = Field(
+        default="bce",
+        description="adversarial loss, with what its paper adds to it: bce, relativistic, saturating, lsgan, wgan, "
+        "wgan-gp, hinge or dragan",
+    )
     halves: Literal["sum", "mean"] = Field(
         default="sum", description="how the discriminator's losses on real and on fake images are joined"
     )
@@ -92,6 +96,23 @@ class ObjectiveConfig(Config):
     r1_target: float = Field(
         default=0.0, ge=0, description="discriminator's loss, in nats, that a growing r1 keeps up; 0: r1 is constant"
     )
+    gp: float = Field(
+        default=0.0,
+        ge=0,
+        description="lambda of the penalty on slopes other than 1 between real and fake images (Gulrajani et al. 2017)",
+    )
+    dragan: float = Field(default=0.0, ge=0, description="lambda of the same around real images (Kodali et al. 2017)")
+    clip: float = Field(
+        default=0.0,
+        ge=0,
+        description="most that a weight of the discriminator may be, either way (Arjovsky et al. 2017); 0: any",
+    )
+    n_critic: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="steps of the discriminator for one of the generator; the budget counts the images of all of them",
+    )
     class_weight: float = Field(
         default=0.0, ge=0, description="weight of naming the classes in both players' losses (Odena et al. 2017)"
     )
@@ -105,8 +126,8 @@ class ObjectiveConfig(Config):
     @model_validator(mode="after")
     def _fits_the_updates(self) -> ObjectiveConfig:
         if self.updates == "simultaneous":
-            given = {"fresh_latents": self.fresh_latents, "r1": self.r1, "class_weight": self.class_weight}
-            for name, value in given.items():
+            given = {name: getattr(self, name) for name in ("fresh_latents", "r1", "gp", "dragan", "class_weight")}
+            for name, value in {**given, "n_critic": self.n_critic > 1}.items():
                 if value:
                     raise ValueError(f"{name} needs alternating updates")
         return self

@@ -18,6 +18,7 @@ from pocketgan.core.files import check_version, read_bytes, user_path, write_tex
 from pocketgan.recipes.code import classes_of, find_beside, remember_file, trust
 from pocketgan.recipes.image_options import ImageOptions
 from pocketgan.recipes.pairs import PAIRS
+from pocketgan.recipes.papers import PAPERS
 from pocketgan.recipes.presets import CLASSIFIER_PRESETS, GAN_PRESETS, Preset
 from pocketgan.recipes.recipe import FORMAT_VERSION, ClassifierRecipe, Recipe, RecipeT
 
@@ -46,7 +47,7 @@ def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | N
     options
         ``networks`` is the path of a Python file with the networks.
         Field names, bare (``lr_g``) or dotted (``optimizer.lr_g``), with ``-`` or ``_``; values as text
-        or as what they are.
+        or as what they are. A loss brings what its paper adds to it (`PAPERS`), beneath all that is said beside it.
 
     Raises
     ------
@@ -117,13 +118,17 @@ def rebuild_command(recipe: Recipe) -> str:
     """
     if recipe.name not in GAN_PRESETS or recipe.model.architecture in ("layers", "python"):
         return "pocketgan train recipe.toml"
-    start, words = GAN_PRESETS[recipe.name].recipe.model_dump(), ["pocketgan", "train", recipe.name]
+    preset, words = GAN_PRESETS[recipe.name].recipe, ["pocketgan", "train", recipe.name]
+    loss = recipe.objective.loss
+    begun = preset if loss == preset.objective.loss else gan_recipe(recipe.name, {"loss": loss})
+    start = begun.model_dump()
     values = recipe.model_dump(exclude_none=True)
     if recipe.schedule.nimg is not None:
         values["schedule"].pop("minutes", None)
     for field, (section, _) in field_places(Recipe).items():
         value = (values[section] if section else values).get(field)
-        if value is None or value == (start[section] if section else start)[field]:
+        said = field == "loss" and begun is not preset  # it stands for all that its paper adds
+        if value is None or (value == (start[section] if section else start)[field] and not said):
             continue
         option = "data" if field == "source" else field.replace("_", "-")
         words += (
@@ -146,7 +151,7 @@ def _resolve(
         if preset is not None:
             if not isinstance(preset, str) or preset not in presets:
                 raise UsageError(f"{start}: preset '{preset}' is unknown{nearest(str(preset), presets)}")
-            values = _laid_over(presets[preset].recipe.model_dump(exclude_none=True), values)
+            values = _laid_over(_with_paper(presets[preset].recipe.model_dump(exclude_none=True), values), values)
     elif start in presets:
         values = presets[start].recipe.model_dump(exclude_none=True)
     else:
@@ -155,13 +160,20 @@ def _resolve(
     for option, value in options.items():
         section, field = _place_of(kind, option)
         (nested.setdefault(section, {}) if section else nested)[field] = value
-    values = _laid_over(values, nested)
+    values = _laid_over(_with_paper(values, nested), nested)
     if kind is Recipe:
         values = _with_layers(values)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         raise UsageError(origin + _first_complaint(kind, error)) from error
+
+
+def _with_paper(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the values above say a loss, those below with what its paper adds to it."""
+    objective = above.get("objective")
+    loss = objective.get("loss") if isinstance(objective, Mapping) else None
+    return _laid_over(below, PAPERS.get(loss, {})) if isinstance(loss, str) else below
 
 
 def _with_code(values: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from pocketgan.core.config import complaint
 from pocketgan.core.devices import exactness
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import check_version, read_bytes, read_json, sha256, whole_folder, write_bytes, write_text
-from pocketgan.training.state import TrainState
+from pocketgan.training.state import TrainState, generator_push
 
 FORMAT_VERSION = 4
 KEPT = 2
@@ -45,6 +45,7 @@ class CheckpointFacts(BaseModel):
     seconds: float
     suspicions: dict[str, int]
     armed: bool
+    push: float = 1.0  # not in every checkpoint of version 4
     r1_growth: float = 1.0  # versions before 4 had none
     made_with: dict[str, str | int]
 
@@ -130,6 +131,7 @@ def packed(state: TrainState) -> tuple[str, dict[str, Tensor]]:
         seconds=round(state.seconds, 3),
         suspicions=state.suspicions,
         armed=state.armed,
+        push=generator_push(state),
         r1_growth=state.r1_growth,
         made_with=exactness(state.device),
     )
@@ -195,6 +197,7 @@ def _put(state: TrainState, facts: CheckpointFacts, tensors: Mapping[str, Tensor
     state.summed, state.nimg, state.seconds = facts.summed, facts.nimg, facts.seconds
     state.suspicions, state.armed, state.made_with = facts.suspicions, facts.armed, facts.made_with
     state.r1_growth = facts.r1_growth
+    state.push = facts.push
 
 
 def _manifest(sums: dict[str, str], version: int) -> bytes:

@@ -20,9 +20,10 @@ from pocketgan.core.pixels import to_bytes, to_floats
 from pocketgan.core.rng import latents
 from pocketgan.data.image_set import ImageSet
 from pocketgan.networks.architectures import build_pair
+from pocketgan.objectives.losses import loss_of
 from pocketgan.recipes import Recipe
 from pocketgan.training.groups import groups_of
-from pocketgan.training.state import TrainState
+from pocketgan.training.state import TrainState, generator_push
 from pocketgan.training.trouble import Trouble
 
 Policy = Literal["stop", "rollback", "warn"]
@@ -37,7 +38,7 @@ GROUPS = 8  # classes or clusters among them, where the pair knows any
 
 NEAR = 0.02  # two images are near-duplicates if their pixels differ by less than this share of the range (RMS)
 ACCURACY = 0.95  # share of pairs of a real and a fake image that a discriminator which has won tells apart,
-SURE = 40.0  # by this mean distance of their logits or more (the odds are 1e17),
+SURE = 40.0  # by this mean distance of their logits or more (the odds are 1e17), where logits are log odds,
 VANISHED = 1e-6  # or while the generator's gradient is smaller than this
 
 GUIDED_SAMPLES = 1000  # real images, and samples, that the guide reads
@@ -152,7 +153,7 @@ class Watch:
 
         measured = self._measured(to_bytes(fakes, self.pixels).cpu())
         shares = {kind: value / max(self.of_real[kind], 1e-12) for kind, value in measured.items()}
-        return shares, self._outgrown(state) | _won(state, on_real, on_fake)
+        return shares, self._outgrown(state) | _won(state, on_real, on_fake, loss_of(self.recipe.objective.loss).odds)
 
     def _outgrown(self, state: TrainState) -> dict[str, str]:
         """Which player's weights have grown as only steps do that are far too large."""
@@ -211,13 +212,17 @@ def _collapsed(kind: str, share: float) -> str:
     }[kind]
 
 
-def _won(state: TrainState, on_real: Tensor, on_fake: Tensor) -> dict[str, str]:
-    """Whether the discriminator has won, by its logits ``[N]`` and by the gradient that the last step left."""
+def _won(state: TrainState, on_real: Tensor, on_fake: Tensor, odds: bool) -> dict[str, str]:
+    """Whether the discriminator has won, by its logits ``[N]`` and by the gradient that the last step left.
+
+    Logits that are no log odds have no scale, and a critic is to tell real images from fakes: there only a gradient
+    that has vanished counts.
+    """
     sure = float(on_real.mean() - on_fake.mean())
     accuracy = float((on_real[:, None] > on_fake[None]).float().mean())
-    gradients = [parameter.grad for parameter in state.generator.parameters() if parameter.grad is not None]
-    push = float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else 1.0
-    if accuracy < ACCURACY or (sure < SURE and push > VANISHED):
+    push = generator_push(state)
+    too_sure = odds and sure >= SURE
+    if accuracy < ACCURACY or not (too_sure or push <= VANISHED):
         return {}
     return {
         "discriminator has won": "the discriminator has won: its logits tell real and fake images apart by "

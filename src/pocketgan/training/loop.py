@@ -20,7 +20,7 @@ from pocketgan.data.image_set import ImageSet
 from pocketgan.data.stream import BatchStream
 from pocketgan.networks.contracts import Critique
 from pocketgan.objectives.losses import HALVES, loss_of
-from pocketgan.objectives.penalties import gradient_penalty, r1_growth
+from pocketgan.objectives.penalties import around, between, gradient_penalty, r1_growth, slope_penalty
 from pocketgan.recipes import Recipe
 from pocketgan.recipes.recipe import ObjectiveConfig
 from pocketgan.training.groups import groups_of, share_out_clusters
@@ -54,15 +54,19 @@ class Batch(NamedTuple):
     latents: Tensor  # [B, latent_dim]
     fresh_latents: Tensor  # [B, latent_dim], for the generator's own update; the same ones where it has none
     penalised: bool = False  # whether the lazy gradient penalty is due
+    generator_learns: bool = True  # False in a critic's extra steps
+    random: torch.Generator | None = None  # for the penalties at images between or around
 
 
 def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig) -> Iterator[Update]:
     """The discriminator's update, then the generator's against the discriminator as it is after it.
 
-    What the objective adds to the adversarial losses is learned from and not told.
+    In a critic's extra step the generator does not learn, and the loss that is told of it is of the fakes that the
+    critic saw. What the objective adds to the adversarial losses is learned from and not told.
     """
     generator, discriminator, loss = state.generator, state.discriminator, loss_of(objective.loss)
-    fake = generator(batch.latents, batch.labels)
+    with nullcontext() if batch.generator_learns else torch.no_grad():
+        fake = generator(batch.latents, batch.labels)
 
     real_critique, fake_critique = _critique_both(state, batch, fake.detach())
     on_real, on_fake = loss.discriminator(real_critique.logits, fake_critique.logits)
@@ -74,9 +78,17 @@ def alternating_step(state: TrainState, batch: Batch, objective: ObjectiveConfig
     if batch.penalised:
         slopes = gradient_penalty(lambda images: discriminator(images, batch.labels).logits, batch.real)
         total_d = total_d + objective.r1_every * state.r1_growth * objective.r1 / 2 * slopes.mean()
+    if batch.random is not None:
+        total_d = total_d + _slope_penalties(state, batch, objective, fake.detach())
     state.optimizer_d.zero_grad()
     total_d.backward()
+    if not batch.generator_learns:
+        loss_g = loss.generator(real_critique.logits, fake_critique.logits).mean()
+        yield Update((state.optimizer_d,), torch.stack([loss_d.detach(), loss_g.detach()]))
+        _clip(state, objective)
+        return
     yield Update((state.optimizer_d,))
+    _clip(state, objective)
 
     if batch.fresh_latents is not batch.latents:
         fake = generator(batch.fresh_latents, batch.labels)
@@ -110,6 +122,7 @@ def simultaneous_step(state: TrainState, batch: Batch, objective: ObjectiveConfi
     state.optimizer_g.zero_grad()
     fake.backward(to_images)
     yield Update((state.optimizer_d, state.optimizer_g), torch.stack([loss_d.detach(), loss_g.detach()]))
+    _clip(state, objective)
 
 
 STEPS = {"alternating": alternating_step, "simultaneous": simultaneous_step}
@@ -124,6 +137,30 @@ def _critique_both(state: TrainState, batch: Batch, fake: Tensor) -> tuple[Criti
     both = _as_floats(state.discriminator(torch.cat([batch.real, fake.to(batch.real.dtype)]), labels))
     count = len(batch.real)
     return _part(both, slice(count)), _part(both, slice(count, None))
+
+
+def _slope_penalties(state: TrainState, batch: Batch, objective: ObjectiveConfig, fake: Tensor) -> Tensor:
+    """What the discriminator pays for slopes that are not 1 between real images and fakes, and around real ones."""
+    assert batch.random is not None, "`_next_batch` gives one where these penalties are due"
+
+    def logits_of(images: Tensor) -> Tensor:
+        critique: Critique = state.discriminator(images, batch.labels)
+        return critique.logits
+
+    total = batch.real.new_zeros(())
+    if objective.gp:
+        total = total + objective.gp * slope_penalty(logits_of, between(batch.real, fake, batch.random)).mean()
+    if objective.dragan:
+        total = total + objective.dragan * slope_penalty(logits_of, around(batch.real, batch.random)).mean()
+    return total
+
+
+def _clip(state: TrainState, objective: ObjectiveConfig) -> None:
+    """Cut the discriminator's weights and biases off after its step (Arjovsky et al. 2017); twice is as once."""
+    if objective.clip:
+        with torch.no_grad():
+            for parameter in state.discriminator.parameters():
+                parameter.clamp_(-objective.clip, objective.clip)
 
 
 def _part(critique: Critique, rows: slice) -> Critique:
@@ -231,10 +268,13 @@ def _next_batch(
 ) -> Batch:
     """A shard of the batch at `state.nimg`, from all images and what the pair is told of each, on the state's device.
 
-    Rows and latents are those of the whole batch, whatever the number of shards; turns are drawn for each shard.
+    Rows and latents are those of the whole batch, whatever the number of shards; turns, and the images at which slopes
+    are penalised, are drawn for each shard.
     """
+    objective = recipe.objective
     count = recipe.schedule.shards
     rows, part = stream.rows(state.nimg), slice(shard, None, count)
+    step, numbers = state.nimg // len(rows), (state.nimg,) if count == 1 else (state.nimg, shard)
     if len(state.underrepresented):
         again = round(recipe.data.underrepresented * len(rows))
         random = rng(recipe.seed, "underrepresented", state.nimg)
@@ -243,7 +283,6 @@ def _next_batch(
     own = sent(rows[part], state.device)
     chosen = images[own]
     if recipe.data.rotate:
-        numbers = (state.nimg,) if count == 1 else (state.nimg, shard)
         chosen = rotate(chosen, recipe.data.rotate, rng(recipe.seed, "rotation", *numbers, device=state.device))
     real = to_floats(chosen, state.generator.pixels)
     if state.convolutional:
@@ -255,6 +294,14 @@ def _next_batch(
         return sent(torch.randn(len(rows), recipe.model.latent_dim, generator=random)[part], state.device)
 
     latents = draw("training latents")
-    fresh = recipe.objective.fresh_latents and recipe.objective.updates == "alternating"
-    penalised = recipe.objective.r1 > 0 and state.nimg // len(rows) % recipe.objective.r1_every == 0
-    return Batch(real, labels, latents, draw("fresh latents") if fresh else latents, penalised)
+    learns = (step + 1) % objective.n_critic == 0
+    fresh = objective.fresh_latents and objective.updates == "alternating" and learns
+    return Batch(
+        real,
+        labels,
+        latents,
+        draw("fresh latents") if fresh else latents,
+        penalised=objective.r1 > 0 and step % objective.r1_every == 0,
+        generator_learns=learns,
+        random=rng(recipe.seed, "penalty", *numbers, device=state.device) if objective.gp or objective.dragan else None,
+    )

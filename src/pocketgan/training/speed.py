@@ -35,14 +35,19 @@ def training_flops(recipe: Recipe, shape: Shape, classes: int) -> int:
     fresh = torch.zeros_like(latents) if recipe.objective.fresh_latents else latents
     batch = Batch(torch.zeros(size, *shape), labels, latents, fresh)
 
-    def counted(penalised: bool) -> int:
+    objective = recipe.objective
+    if objective.gp or objective.dragan:
+        batch = batch._replace(random=torch.Generator())
+
+    def counted(batch: Batch) -> int:
         with FlopCounterMode(display=False) as counter:
-            make_step(STEPS[recipe.objective.updates](state, batch._replace(penalised=penalised), recipe.objective))
+            make_step(STEPS[objective.updates](state, batch, objective))
         return int(counter.get_total_flops())
 
-    plain = counted(False)
-    penalty = (counted(True) - plain) / recipe.objective.r1_every if recipe.objective.r1 else 0.0
-    return round((plain + penalty) / size)
+    plain = counted(batch)
+    penalty = (counted(batch._replace(penalised=True)) - plain) / objective.r1_every if objective.r1 else 0.0
+    spared = plain - counted(batch._replace(generator_learns=False)) if objective.n_critic > 1 else 0
+    return round((plain + penalty - spared * (1 - 1 / objective.n_critic)) / size)
 
 
 def with_precision(recipe: Recipe, device: torch.device) -> Recipe:

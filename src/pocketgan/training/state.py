@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pocketgan.core.errors import UsageError
 from pocketgan.networks.architectures import architecture_of, build_pair, empty_discriminator
 from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last
-from pocketgan.objectives.losses import chance_loss
+from pocketgan.objectives.losses import chance_loss, loss_of
 from pocketgan.recipes import Recipe
 
 
@@ -34,6 +34,7 @@ class TrainState:
     suspicions: dict[str, int] = field(
         default_factory=dict
     )  # the health watch's bad looks beyond good ones, by trouble
+    push: float = 1.0  # norm of the generator's last gradient, as of the checkpoint
     armed: bool = False  # it has seen a varied generator, or a third of the budget is over
     made_with: dict[str, str | int] = field(default_factory=dict)  # of the checkpoint it came from; empty if from none
     convolutional: bool = False
@@ -52,18 +53,28 @@ def check_objective(recipe: Recipe, shape: Shape, classes: int) -> None:
     Raises
     ------
     UsageError
-        The loss is unknown, R1 is to hold a loss that no discriminator has for long or to be paid by one that mixes
-        images, or classes are to be named by a pair that names none.
+        The loss is unknown or has logits that are no log odds where the discriminator gives probabilities, R1 is to
+        hold a loss that no discriminator has for long, a penalty is to be paid by one that mixes images, or classes are
+        to be named by a pair that names none.
     """
-    chance = chance_loss(recipe.objective.loss, recipe.objective.halves)
-    if recipe.objective.r1_target >= chance:
-        raise UsageError(
-            f"--r1-target {recipe.objective.r1_target:g}: give less than {chance:.3f}, the loss of guessing"
-        )
+    objective = recipe.objective
+    chance = chance_loss(objective.loss, objective.halves)
+    if objective.r1_target and chance is None:
+        raise UsageError(f"--r1-target: the loss of {objective.loss} has no level that guessing has; give 0")
+    if chance is not None and objective.r1_target >= chance:
+        raise UsageError(f"--r1-target {objective.r1_target:g}: give less than {chance:.3f}, the loss of guessing")
     architecture = recipe.model.architecture
     discriminator = empty_discriminator(recipe, shape, classes)
-    if recipe.objective.r1 and discriminator.mixes_images:
-        raise UsageError(f"--r1: the discriminator of {architecture} has BatchNorm and judges no image alone; give 0")
+    if discriminator.gives_probabilities and not loss_of(objective.loss).odds:
+        raise UsageError(
+            f"--loss {objective.loss}: the discriminator of {architecture} gives probabilities; take its Sigmoid out, "
+            "or give bce, saturating, dragan or relativistic"
+        )
+    for penalty in ("r1", "gp", "dragan"):
+        if getattr(objective, penalty) and discriminator.mixes_images:
+            raise UsageError(
+                f"--{penalty}: the discriminator of {architecture} has BatchNorm and judges no image alone; give 0"
+            )
     if recipe.objective.class_weight and "clusters" in architecture_of(recipe).extras and not recipe.model.clusters:
         raise UsageError(f"--class-weight: without --clusters {architecture} has nothing to name; give 0")
     if recipe.objective.class_weight and not discriminator.names_classes:
@@ -104,6 +115,12 @@ def new_state(recipe: Recipe, shape: Shape, classes: int, device: torch.device) 
         splits_passes=discriminator.mixes_images,
         drops=generator.draws or discriminator.draws,
     )
+
+
+def generator_push(state: TrainState) -> float:
+    """The norm of the gradient that the generator last learned from, in this process or before its checkpoint."""
+    gradients = [parameter.grad for parameter in state.generator.parameters() if parameter.grad is not None]
+    return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else state.push
 
 
 @torch.no_grad()
