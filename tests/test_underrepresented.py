@@ -126,9 +126,9 @@ def test_a_share_of_each_batch_comes_from_them(digits: ImageSet) -> None:
     recipe = a_recipe()
     state = state_of(recipe)
     stream = loop.BatchStream(len(digits), 32, recipe.seed)
-    plain = loop._next_batch(state, digits.images, digits.labels, recipe, stream)
+    plain = loop._next_batch(state, digits.images, digits.labels, recipe, stream, 0)
     state.underrepresented = torch.tensor([5, 6])
-    batch = loop._next_batch(state, digits.images, digits.labels, recipe, stream)
+    batch = loop._next_batch(state, digits.images, digits.labels, recipe, stream, 0)
     assert torch.equal(batch.real[:24], plain.real[8:])
     known = {digits.images[row].float().div(127.5).sub(1).numpy().tobytes() for row in (5, 6)}
     assert {image.numpy().tobytes() for image in batch.real[24:].contiguous()} == known

@@ -31,6 +31,7 @@ from pocketgan.export.tracing import (
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.model import Model
 from pocketgan.models.saved import holds
+from pocketgan.runs.folder import PLAY
 from pocketgan.scorecard.card import Scorecard, kept_card
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _hub(job: _Job) -> Iterator[Exported]:
 def _html(job: _Job) -> Iterator[Exported]:
     if job.model is None:
         raise UsageError("--to html is for generators; a classifier goes --to onnx,torch")
-    begin, path = time.perf_counter(), job.folder / "html" / "play.html"
+    begin, path = time.perf_counter(), job.folder / "html" / PLAY
     check, note = write_page(job.model, job.card, path)
     yield Exported("html", path, path.stat().st_size, time.perf_counter() - begin, check, note)
 

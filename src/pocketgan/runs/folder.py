@@ -42,6 +42,7 @@ from pocketgan.runs.facts import (
 FORMAT_VERSION = 1  # of scores.json, summary.json and model.json
 MODEL_FILE = "model.json"  # of a model folder
 MODEL, CLASSIFIER = "model", "classifier"  # model folders in a run
+PLAY = "play.html"  # a page that draws with the generator
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
 
 
@@ -77,7 +78,7 @@ class RunFolder:
         self.summary_file = self.path / "summary.json"
         self.scorecard = self.path / "scorecard"
         self.report = self.path / "report.html"
-        self.play = self.path / "play.html"  # a page that draws with the generator
+        self.play = self.path / PLAY
 
     def __fspath__(self) -> str:
         return str(self.path)
