@@ -62,6 +62,7 @@ def digits_model() -> Model:
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pocketgan.core.process._command_line", [])  # else processes= starts another test's
     return tmp_path
 
 
