@@ -24,7 +24,10 @@ TIMED = 200  # images, after as many that warm the compiler
 AT_ONCE = 100  # latents that are handed over in one call
 FIRST = """async () => {
   const marks = () => performance.getEntriesByName("pocketgan: first picture");
-  while (!marks().length) await new Promise((go) => setTimeout(go, 5));
+  while (!marks().length) {
+    if (performance.now() > 30_000) throw new Error("no first picture within 30 s");
+    await new Promise((go) => setTimeout(go, 5));
+  }
   return marks()[0].startTime;
 }"""  # the page sets this mark
 TIME = """async (count) => {

@@ -1,5 +1,5 @@
 import { ACTIVATIONS } from "./activations";
-import { product } from "./product";
+import { Product } from "./product";
 
 /** A layer as `pocketgan export` describes it: PyTorch's name and arguments, and where its weights lie. */
 export interface Entry {
@@ -115,105 +115,93 @@ function layer(entry: Entry, shape: Shape, read: Read): Made {
   }
 }
 
-function addBias(out: Float32Array, bias: Float32Array | null): void {
-  if (!bias) return;
-  const inner = out.length / bias.length;
-  for (let c = 0, i = 0; c < bias.length; c++) for (const end = i + inner, b = bias[c]; i < end; i++) out[i] += b;
-}
-
 function linear(weight: Float32Array, bias: Float32Array | null, shape: Shape): Made {
   const inputs = shape[0], outputs = weight.length / inputs, out = new Float32Array(outputs);
+  const product = new Product(outputs, inputs, (o, i) => weight[o * inputs + i]);
   return [
     [outputs],
     (x) => {
-      product(weight, x, out, outputs, 1, inputs);
-      addBias(out, bias);
+      product.clear();
+      product.add(x, 0, 0, inputs);
+      product.write(out, 0, 1, bias);
       return out;
     },
   ];
 }
 
-/** Every window of the map as a row, times every filter. */
 function convolution(
-  weight: Float32Array, bias: Float32Array | null, [channels, height, width]: Shape, given: Record<string, any>,
+  weight: Float32Array, bias: Float32Array | null, shape: Shape, given: Record<string, any>,
 ): Made {
+  const [channels, height, width] = shape, outputs = given.out_channels;
   const [kh, kw] = given.kernel_size, [sh, sw] = given.stride, [ph, pw] = given.padding;
-  const outputs = given.out_channels;
   const oh = Math.floor((height + 2 * ph - kh) / sh) + 1, ow = Math.floor((width + 2 * pw - kw) / sw) + 1;
-  const depth = channels * kh * kw, windows = new Float32Array(oh * ow * depth);
-  const out = new Float32Array(outputs * oh * ow);
-  return [
-    [outputs, oh, ow],
-    (x) => {
-      let at = 0;
-      for (let r = 0; r < oh; r++) {
-        for (let q = 0; q < ow; q++) {
-          const top = r * sh - ph, left = q * sw - pw;
-          for (let c = 0; c < channels; c++) {
-            for (let i = 0; i < kh; i++) {
-              const y = top + i, inside = y >= 0 && y < height, from = (c * height + y) * width + left;
-              for (let j = 0; j < kw; j++) {
-                const column = left + j;
-                windows[at++] = inside && column >= 0 && column < width ? x[from + j] : 0;
-              }
-            }
-          }
+  const product = new Product(outputs, kh * kw * channels, (o, i) => {
+    const tap = Math.floor(i / channels), c = i % channels;
+    return weight[(o * channels + c) * kh * kw + tap];
+  });
+  const pairs = reaching(height, width, kh, kw, (y, i) => y * sh - ph + i, (x, j) => x * sw - pw + j, oh, ow);
+  return filtered(product, bias, shape, [outputs, oh, ow], pairs);
+}
+
+function transposed(
+  weight: Float32Array, bias: Float32Array | null, shape: Shape, given: Record<string, any>,
+): Made {
+  const [channels, height, width] = shape, outputs = given.out_channels;
+  const [kh, kw] = given.kernel_size, [sh, sw] = given.stride, [ph, pw] = given.padding;
+  const [eh, ew] = given.output_padding ?? [0, 0];
+  const oh = (height - 1) * sh - 2 * ph + kh + eh, ow = (width - 1) * sw - 2 * pw + kw + ew;
+  const product = new Product(outputs, kh * kw * channels, (o, i) => {
+    const tap = Math.floor(i / channels), c = i % channels;
+    return weight[(c * outputs + o) * kh * kw + tap];
+  });
+  const pairs = reaching(height, width, kh, kw, (y, i) => (y + ph - i) / sh, (x, j) => (x + pw - j) / sw, oh, ow);
+  return filtered(product, bias, shape, [outputs, oh, ow], pairs);
+}
+
+/** For each pixel that is made: which pixels reach it, each with the tap of the filter that it comes through. */
+function reaching(
+  height: number, width: number, kh: number, kw: number,
+  row: (y: number, i: number) => number, column: (x: number, j: number) => number, oh: number, ow: number,
+): Int32Array[] {
+  const inside = (at: number, side: number): boolean => Number.isInteger(at) && at >= 0 && at < side;
+  const made: Int32Array[] = [];
+  for (let y = 0; y < oh; y++) {
+    for (let x = 0; x < ow; x++) {
+      const pairs: number[] = [];
+      for (let i = 0; i < kh; i++) {
+        for (let j = 0; j < kw; j++) {
+          const r = row(y, i), q = column(x, j);
+          if (inside(r, height) && inside(q, width)) pairs.push(r * width + q, i * kw + j);
         }
       }
-      product(weight, windows, out, outputs, oh * ow, depth);
-      addBias(out, bias);
-      return out;
-    },
-  ];
+      made.push(Int32Array.from(pairs));
+    }
+  }
+  return made;
 }
 
-/** Every pixel times every filter, each put back where its window lies. */
-function transposed(
-  weight: Float32Array, bias: Float32Array | null, [channels, height, width]: Shape, given: Record<string, any>,
+/** Every pixel that is made: the pixels that reach it, times their taps. Channels lie last while it is done. */
+function filtered(
+  product: Product, bias: Float32Array | null, [channels, height, width]: Shape, shape: Shape, reach: Int32Array[],
 ): Made {
-  const [kh, kw] = given.kernel_size, [sh, sw] = given.stride, [ph, pw] = given.padding;
-  const [eh, ew] = given.output_padding, outputs = given.out_channels;
-  const oh = (height - 1) * sh - 2 * ph + kh + eh, ow = (width - 1) * sw - 2 * pw + kw + ew;
-  const rows = outputs * kh * kw, pixels = height * width;
-  const filters = turned(weight, channels, rows); // [rows, channels]
-  const deep = new Float32Array(pixels * channels), windows = new Float32Array(rows * pixels);
-  const out = new Float32Array(outputs * oh * ow);
+  const pixels = height * width, deep = new Float32Array(pixels * channels), out = new Float32Array(size(shape));
   return [
-    [outputs, oh, ow],
+    shape,
     (x) => {
       for (let c = 0, from = 0; c < channels; c++) {
         for (let p = 0, to = c; p < pixels; p++, to += channels) deep[to] = x[from++];
       }
-      product(filters, deep, windows, rows, pixels, channels);
-      out.fill(0);
-      let at = 0;
-      for (let o = 0; o < outputs; o++) {
-        for (let i = 0; i < kh; i++) {
-          for (let j = 0; j < kw; j++) {
-            for (let r = 0; r < height; r++) {
-              const y = r * sh - ph + i;
-              if (y < 0 || y >= oh) {
-                at += width;
-                continue;
-              }
-              const to = (o * oh + y) * ow;
-              for (let q = 0, column = j - pw; q < width; q++, column += sw, at++) {
-                if (column >= 0 && column < ow) out[to + column] += windows[at];
-              }
-            }
-          }
+      for (let made = 0; made < reach.length; made++) {
+        const pairs = reach[made];
+        product.clear();
+        for (let n = 0; n < pairs.length; n += 2) {
+          product.add(deep, pairs[n] * channels, pairs[n + 1] * channels, channels);
         }
+        product.write(out, made, reach.length, bias);
       }
-      addBias(out, bias);
       return out;
     },
   ];
-}
-
-function turned(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const made = new Float32Array(matrix.length);
-  for (let r = 0, from = 0; r < rows; r++) for (let c = 0; c < columns; c++) made[c * rows + r] = matrix[from++];
-  return made;
 }
 
 function pointwise(shape: Shape, f: (x: number) => number): Made {
