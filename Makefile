@@ -42,7 +42,8 @@ test-extras: $(EXTRAS_READY)
 
 $(EXTRAS_READY): $(READY)
 	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser]'
-	@command -v chromium || apt-get install -y chromium || $(BIN)/playwright install chromium
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		{ apt-get update && apt-get install -y chromium; } || $(BIN)/playwright install chromium
 	@touch $@
 
 soak: setup

@@ -68,6 +68,7 @@ def test_a_page_is_whole_small_and_closed(tmp_path: Path) -> None:
     assert one.bytes <= 2.6e6
     assert one.check.largest <= MOST_BYTES_APART
     text = one.path.read_text()
+    assert "<title>digits</title>" in text
     assert "[[ " not in text.replace(TEMPLATE.read_text().partition("<script>")[2], "")
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert policy.startswith("default-src 'none'; ")

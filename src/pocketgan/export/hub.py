@@ -104,7 +104,7 @@ def card_text(model: Model, card: Scorecard | None, *, page: bool = False) -> st
     facts = published_facts(model)
     scores = list(card.metrics.items()) if card else []
     return environment.get_template("card.md.j2").render(
-        name=f"{model.recipe.name}-{model.recipe.seed}",
+        name=model.name,
         licence=licence_named(licence_of(model)),
         tags=["pocketgan", "gan", "image-generation", "pytorch", "safetensors"],
         results=_results(card) if card else [],

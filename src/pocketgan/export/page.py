@@ -83,7 +83,7 @@ def write_page(model: Model, card: Scorecard | None, path: Path) -> tuple[Equali
     halves = check.largest <= MOST_BYTES_APART
     weights = Weights(halves)
     content: dict[str, Any] = {
-        "name": f"{model.recipe.name}-{model.recipe.seed}",
+        "name": model.name,
         "shape": list(model.shape),
         "latent": model.recipe.model.latent_dim,
         "classes": list(model.class_names) if model.conditional else [],

@@ -22,7 +22,7 @@ from pocketgan.core.rng import BLOCK, balanced_labels, latents
 from pocketgan.data.image_set import Samples, as_labels, class_index, joined
 from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
-from pocketgan.models.saved import check_sum, load_weights, model_folder, read_model_file, save_networks
+from pocketgan.models.saved import SHIPPED, check_sum, load_weights, model_folder, read_model_file, save_networks
 from pocketgan.networks.architectures import empty_discriminator, empty_generator
 from pocketgan.networks.contracts import Discriminator, Generator, Shape, channels_last, parameter_count
 from pocketgan.recipes import Recipe
@@ -295,6 +295,13 @@ class Model:
             index=torch.arange(start, stop),
             label_source=source.label_source,
         )
+
+    @property
+    def name(self) -> str:
+        """What it is called: a shipped model by its own name, another by its recipe and seed."""
+        if self.folder is not None and self.folder.parent == SHIPPED:
+            return self.folder.name
+        return f"{self.recipe.name}-{self.recipe.seed}"
 
     @property
     def provenance(self) -> dict[str, str]:
