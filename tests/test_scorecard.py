@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,12 @@ from pocketgan.models.judge import Judge, refuse_judge
 from pocketgan.models.model import Model
 from pocketgan.models.saved import SHIPPED
 from pocketgan.scorecard.card import CARD, Scorecard, read_card
-from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated, shown
+from pocketgan.scorecard.figures import METRICS, Figure, poor, possible, protocol_name, saturated, shown
 from pocketgan.scorecard.measure import class_spreads, class_variations
+from pocketgan.scorecard.transformations import Transformation, find_transformation, thickened, turned
 from pocketgan.scorecard.tstr import tstr
 from pocketgan.scorecard.verdict import Evidence, find_faults, verdict
+from pocketgan.scorecard.yardstick import JudgedImages, Yardstick, in_classes_of
 
 PICTURES = ("closest.png", "best.png", "worst.png", "unreal.png", "map.json")
 
@@ -347,7 +350,8 @@ def test_a_class_of_few_that_is_mostly_one_image_is_narrow(source: str, small_ju
 
 def facts(**changes: object) -> Evidence:
     """Healthy ones, with changes."""
-    figure = {name: Figure(0.5, 0.49, 0.51) for name in METRICS}
+    errors = {name for name, row in METRICS.items() if row.per_cent and row.better == "lower"}
+    figure = {name: Figure(0.1, 0.09, 0.11) if name in errors else Figure(0.5, 0.49, 0.51) for name in METRICS}
     base = Evidence(
         figure, dict(figure), "abc", [100, 100, 100], [1 / 3] * 3, [1.0] * 3, [1.0] * 3, [0.0] * 3, None, 0.0, 300
     )
@@ -363,6 +367,14 @@ def test_verdicts_in_words() -> None:
         "classes a and b are swapped": facts(
             figures={**facts().figures, "label_error": Figure(0.67, 0.6, 0.7)},
             confusion=[[0, 100, 0], [100, 0, 0], [0, 0, 100]],
+        ),
+        "the labels are shifted: each is 1 too low, so that images of b are labelled a; 90% of the labels": facts(
+            figures={**facts().figures, "label_error": Figure(0.9, 0.88, 0.92)},
+            confusion=[[10, 90, 0], [0, 10, 90], [90, 0, 10]],
+        ),
+        "classes a and c are under one label, a: no image is labelled c": facts(
+            figures={**facts().figures, "label_error": Figure(0.33, 0.3, 0.36)},
+            confusion=[[100, 0, 100], [0, 100, 0], [0, 0, 0]],
         ),
         "67% of the labels disagree": facts(
             figures={**facts().figures, "label_error": Figure(0.67, 0.6, 0.7)},
@@ -383,3 +395,115 @@ def test_saturation_looks_at_the_better_side() -> None:
     assert [saturated("sharpness", figure, floor) for figure in (floor, above, below)] == [True, False, False]
     assert protocol_name("coverage", 10_000) == "coverage_k5_10k"
     assert protocol_name("fd_judge", 2500) == "fd_judge_2500"
+
+
+def test_a_swap_is_told_only_where_it_explains_the_labels() -> None:
+    wrong = {**facts().figures, "label_error": Figure(0.8, 0.78, 0.82)}
+    table = [[0, 60, 40], [60, 0, 40], [40, 60, 0]]
+    assert verdict(find_faults(facts(figures=wrong, confusion=table))) == "80% of the labels disagree with the images."
+
+
+def test_a_transformation_comes_first_and_its_consequences_after() -> None:
+    mirrored = Transformation("mirrored", "mirrored left to right", "mirrored back", 357.0, 3.7, 0.41, 0.99)
+    figures = {**facts().figures, "precision": Figure(0.1, 0.09, 0.11)}
+    told = verdict(find_faults(facts(figures=figures, transformation=mirrored)))
+    assert told.startswith(
+        "The images are mirrored left to right: mirrored back, the judge reads 99.0% of the labels instead of 41.0%, "
+        "and their Fréchet distance to real ones is 3.7 instead of 357. What follows, or comes with it: "
+    )
+    assert "look like nothing real" in told
+    assert verdict(find_faults(facts(transformation=mirrored._replace(agreement_before=None)))) == (
+        "The images are mirrored left to right: mirrored back, their Fréchet distance to real ones is 3.7 instead of "
+        "357."
+    )
+
+
+def test_a_bad_judge_says_so_first_and_nothing_of_classes() -> None:
+    figures = {**facts().figures, "label_error": Figure(0.67, 0.6, 0.7), "precision": Figure(0.1, 0.09, 0.11)}
+    bad = facts(counts=[150, 150, 0], figures=figures, confusion=[[0, 100, 0], [100, 0, 0], [0, 0, 100]])
+    assert {"labels", "missing class"} <= {fault.fault for fault in find_faults(bad)}
+    told = find_faults(replace(bad, judge_error=0.4))
+    assert verdict(told).startswith("The judge itself reads 40% of the real images kept apart wrongly, so nothing")
+    assert {fault.fault for fault in told} == {"judge", "unreal"}
+
+
+def test_what_real_images_do_badly_too_is_not_saturated() -> None:
+    floors = {"precision": Figure(0.3, 0.28, 0.32), "copy_share": Figure(0.9, 0.88, 0.92)}
+    for metric, floor in floors.items():
+        assert poor(metric, floor)
+        assert not saturated(metric, floor, floor)
+        told = find_faults(facts(floor={**facts().floor, metric: floor}, figures={**facts().figures, metric: floor}))
+        assert [fault.fault for fault in told] == ["floor"]
+        assert f"{metric} tells little here" in told[0].text
+    assert not any(poor(metric, figure) for metric, figure in facts().floor.items())
+
+
+def test_intervals_end_where_the_metric_does() -> None:
+    beyond = Figure(9.5, -1.0, 12.0)
+    assert possible("classes_covered", beyond, 10) == Figure(9.5, 0.0, 10.0)
+    assert possible("coverage", Figure(0.99, 0.97, 1.01), 10) == Figure(0.99, 0.97, 1.0)
+    assert possible("fd_judge", Figure(0.1, -0.2, 0.4), 10) == Figure(0.1, 0.0, 0.4)
+    assert possible("kd_judge", Figure(0.1, -0.2, 0.4), 10) == Figure(0.1, -0.2, 0.4)
+
+
+@pytest.fixture(scope="module")
+def shipped_yard() -> Yardstick:
+    """The shipped judge's, with what undoings are told by, and nothing else."""
+    judge, test = Judge.load(device="cpu"), load_images("mnist", "test").rows(torch.arange(600))
+    known = JudgedImages(test, judge.read(test.images))
+    return Yardstick(judge, known, known, {}, 0.0, torch.empty(0), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda images: images.mT, "transposed"),
+        (lambda images: images.flip(3), "mirrored left to right"),
+        (lambda images: 255 - images.rot90(-1, (2, 3)), "turned clockwise by 90 degrees and inverted"),
+        (lambda images: turned(images, 15), "turned clockwise by about "),
+        (thickened, "drawn with thicker strokes than real ones"),
+        (lambda images: torch.randint(256, images.shape, generator=torch.Generator().manual_seed(0)).byte(), None),
+        (lambda images: images.roll(3, 3), None),
+        (lambda images: images, None),
+    ],
+)
+def test_what_was_done_to_images_is_told_by_undoing_it(
+    change: Callable[[torch.Tensor], torch.Tensor],
+    told: str | None,
+    shipped_yard: Yardstick,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pocketgan.scorecard.transformations.TRIED", 40)
+    monkeypatch.setattr("pocketgan.scorecard.transformations.LOOKED_AT", 300)
+    val = load_images("mnist", "val").rows(torch.arange(300))
+    images = replace(val, images=change(val.images))
+    found = find_transformation(shipped_yard, JudgedImages(images, shipped_yard.reference.reading))
+    assert (found and found.told.startswith(told or "none")) or (found is None and told is None), found
+    if found is not None:
+        assert found.agreement_after is not None
+        assert found.agreement_after >= 0.95
+
+
+def test_a_set_without_the_last_class_is_scored(source: str, small_judge: Judge, fresh: ImageSet) -> None:
+    assert fresh.labels is not None
+    merged = replace(fresh, labels=fresh.labels.where(fresh.labels != 9, 4), class_names=fresh.class_names[:9])
+    card = score(merged, source, small_judge)
+    assert card.verdict.startswith("Classes 4 and 9 are under one label, 4: no image is labelled 9"), card.verdict
+    assert [one.labelled for one in card.classes][9] == 0
+    more = load_images("mnist").rows(torch.arange(3000, 5100))
+    assert more.labels is not None
+    two = more.rows(more.labels < 2)
+    assert two.labels is not None
+    card = score(replace(two, labels=1 - two.labels, class_names=("1", "0")), source, small_judge)
+    assert [one.labelled > 0 for one in card.classes] == [True] * 2 + [False] * 8
+    assert "missing class" in faults(card), card.verdict
+    assert not {"labels", "merged classes"} & faults(card), card.verdict
+
+
+def test_classes_are_found_by_their_names(fresh: ImageSet) -> None:
+    few = replace(fresh.rows([0, 1, 2]), labels=[2, 0, 2], class_names=("class_7", "unused", "class 03"))
+    assert in_classes_of(few, fresh).labels.tolist() == [3, 7, 3]  # type: ignore[union-attr]
+    with pytest.raises(UsageError, match="a class 'x', which is none of 0, 1, 2"):
+        in_classes_of(replace(few, class_names=("x", "y", "z")), fresh)
+    with pytest.raises(UsageError, match="two classes for '3'; put them together"):
+        in_classes_of(replace(few, class_names=("3", "4", "03")), fresh)

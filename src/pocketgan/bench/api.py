@@ -169,22 +169,37 @@ def speedrun(
     return user_path(out) / "speedrun.md"
 
 
-def known_answers(*, out: str | Path, resamplings: int = 300, quiet: bool = False) -> Path:
+def known_answers(
+    *,
+    out: str | Path,
+    parts: Sequence[str] = ("faults", "transformations", "healthy"),
+    resamplings: int = 300,
+    quiet: bool = False,
+) -> Path:
     """Score sets of images whose faults are known, and healthy ones: can the scorecard see what it should?
 
     Parameters
     ----------
     out
-        The Markdown file; one that is there is replaced.
+        The Markdown file; of one that is there, the parts that are not asked for stay as they are.
+    parts
+        faults (of 10,000 images, some put in on purpose), transformations (of all images or labels), healthy.
     resamplings
-        Samples of healthy images, of 2,000 each, to count false alarms.
+        Samples of healthy images, of 2,000 each, to count false alarms; at least 1.
     quiet
         As in `train`.
+
+    Raises
+    ------
+    UsageError
+        A part is unknown, or one that is not asked for is not in the file; or there are no samples.
     """
+    if resamplings < 1:
+        raise UsageError(f"--resamplings {resamplings} is too small; give at least 1")
     from pocketgan.bench.known_answers import known_answers as score_known
     from pocketgan.core.terminal import Display
 
-    return score_known(user_path(out), resamplings, Display(quiet))
+    return score_known(user_path(out), parts, resamplings, Display(quiet))
 
 
 def steering(

@@ -17,7 +17,7 @@ from pocketgan.report.scorecard_charts import bar, feature_map, scale_of, track
 from pocketgan.scorecard.card import CARD, ClassFacts, Interval, Score, Scorecard, SetFacts, TstrFacts
 from pocketgan.scorecard.comparison import Comparison, title_of
 from pocketgan.scorecard.evaluate import Scored
-from pocketgan.scorecard.figures import METRICS, shown
+from pocketgan.scorecard.figures import METRICS, poor, shown
 from pocketgan.scorecard.pictures import write_pictures
 
 DIRECTIONS = {
@@ -114,6 +114,7 @@ class Measure(NamedTuple):
     floor: str
     floor_range: str
     saturated: bool
+    poor: bool
     track: Markup
 
 
@@ -204,7 +205,7 @@ def _measure(name: str, score: Score, about: str) -> Measure:
     alt = f"{name}: {value}, {ends}; real images {floor}, {floor_ends}"
     scale = scale_of(METRICS[score.metric].better, (score, score.floor))
     drawn = track(score, score.floor, scale, alt=alt, accent=not score.saturated)
-    return Measure(name, about, value, ends, floor, floor_ends, score.saturated, drawn)
+    return Measure(name, about, value, ends, floor, floor_ends, score.saturated, poor(score.metric, score.floor), drawn)
 
 
 def ends_of(metric: str, interval: Interval) -> str:

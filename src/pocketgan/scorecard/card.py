@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,15 +16,16 @@ from pocketgan.core.files import check_version, read_json, user_path
 from pocketgan.data.image_set import ImageSet
 from pocketgan.models.judge import Judge
 from pocketgan.runs.folder import RunFolder
-from pocketgan.scorecard.figures import METRICS, Figure, protocol_name, saturated
-from pocketgan.scorecard.measure import Measured, OnStage, measure
+from pocketgan.scorecard.figures import METRICS, Figure, poor, protocol_name, saturated
+from pocketgan.scorecard.measure import STAGES, Measured, OnStage, measure
+from pocketgan.scorecard.transformations import find_transformation
 from pocketgan.scorecard.verdict import Evidence, Fault, find_faults, verdict
 from pocketgan.scorecard.yardstick import JudgedImages, Yardstick, part_of, yardstick
 
 FORMAT_VERSION = 1
 CARD = "scorecard.json"
 FLOOR_SEED = 0
-FLOOR_VERSION = 2  # of what the cache keeps of a floor
+FLOOR_VERSION = 3  # of what the cache keeps of a floor
 
 
 class _Record(BaseModel):
@@ -108,10 +110,13 @@ class Scorecard(_Record):
     tstr: TstrFacts | None = None
 
     def with_tstr(self, facts: TstrFacts) -> Scorecard:
-        """The same card with `tstr` among its metrics; saturated where the paired gap to real images may be none."""
-        score = Score(
-            metric="tstr", floor=facts.real_accuracy, saturated=facts.gap.low <= 0, **facts.accuracy.model_dump()
-        )
+        """The same card with `tstr` among its metrics; saturated where the paired gap to real images may be none.
+
+        Where classifiers that learned from real images do badly themselves, no gap is no merit.
+        """
+        floor = facts.real_accuracy
+        at_floor = facts.gap.low <= 0 and not poor("tstr", floor)
+        score = Score(metric="tstr", floor=floor, saturated=at_floor, **facts.accuracy.model_dump())
         return self.model_copy(update={"tstr": facts, "metrics": {"tstr": score, **self.metrics}})
 
     def score(self, metric: str) -> Score | None:
@@ -211,9 +216,10 @@ def make_card(
         Of a model's images: its recipe and seeds.
     """
     measured = measure(yard, judged, balanced, on_progress)
-    names = judged.images.class_names or yard.reference.images.class_names
-    training_labels = yard.training.images.labels
+    names = yard.reference.images.class_names
+    training_labels, reference_labels = yard.training.images.labels, yard.reference.images.labels
     assert training_labels is not None, "a yardstick has labels"
+    assert reference_labels is not None, "a yardstick has labels"
     if balanced:
         shares = measured.expected
     else:
@@ -230,7 +236,12 @@ def make_card(
         confusion=measured.confusion,
         reference_copies=measured.reference_copies,
         distinct=measured.distinct,
+        judge_error=float((yard.reference.reading.labels != reference_labels).double().mean()),
     )
+    if on_progress is not None:
+        on_progress(len(STAGES) - 1, STAGES[-1])
+    if evidence.far and evidence.tells_classes:
+        evidence = replace(evidence, transformation=find_transformation(yard, judged))
     faults = find_faults(evidence)
     count = len(judged)
     labels: Literal["asked", "given", "none"] = "none" if judged.images.labels is None else "given"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from math import inf
+from typing import Any, Literal, NamedTuple, Protocol
 
 Better = Literal["lower", "higher", "near"]  # near: as near to the floor as can be
 
@@ -43,6 +44,18 @@ METRICS: dict[str, Metric] = {
 # fmt: on
 
 
+class Ends(Protocol):
+    """Anything with a value's interval."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """A value with its 95 % interval; shares are fractions."""
@@ -76,7 +89,33 @@ def shown(metric: str, value: float) -> str:
     return f"{value:.4f}" if abs(value) < 1 else f"{value:.3g}" if abs(value) >= 1000 else f"{value:.3f}"
 
 
+POOR = {"lower": 0.2, "higher": 0.5}  # a share of real images' own that is worse says little of any other images
+UNBOUNDED = {"kd_judge", "offset_right", "offset_down"}
+
+
+def possible(metric: str, figure: Figure, classes: int) -> Figure:
+    """A figure whose interval, which is symmetric, ends where the metric does: shares at 0 and 1, counts at 0 and K."""
+    if metric in UNBOUNDED:
+        return figure
+    whole = METRICS[metric].per_cent or metric == "brightness"
+    most = 1.0 if whole else float(classes) if metric == "classes_covered" else inf
+    return Figure(*(min(max(end, 0.0), most) for end in (figure.value, figure.low, figure.high)))
+
+
+def poor(metric: str, floor: Ends) -> bool:
+    """Whether real images themselves do so badly by a share that to be no worse means little."""
+    row = METRICS[metric]
+    if not row.per_cent:
+        return False
+    return floor.low > POOR["lower"] if row.better == "lower" else floor.high < POOR["higher"]
+
+
 def saturated(metric: str, figure: Figure, floor: Figure) -> bool:
-    """Whether a figure cannot be told from real images': the intervals meet, or it is on the better side."""
+    """Whether a figure cannot be told from real images': the intervals meet, or it is on the better side.
+
+    Never where real images themselves do badly (`poor`): then it cannot be told from what is bad.
+    """
+    if poor(metric, floor):
+        return False
     above, below = figure.low > floor.high, figure.high < floor.low
     return not {"lower": above, "higher": below, "near": above or below}[METRICS[metric].better]

@@ -13,7 +13,7 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.files import read_bytes
 from pocketgan.scorecard.card import Interval, Scorecard
 from pocketgan.scorecard.comparison import Comparison, Row, Standing, title_of
-from pocketgan.scorecard.figures import METRICS, protocol_name, shown
+from pocketgan.scorecard.figures import METRICS, poor, protocol_name, shown
 
 MAIN = ("tstr", "fd_judge", "label_error", "precision", "recall", "coverage", "diversity", "label_kl", "copy_share")
 MOST_COLUMNS = 4  # subjects that fit side by side
@@ -32,6 +32,8 @@ def print_card(card: Scorecard) -> None:
         ends = f"{shown(score.metric, score.low)} to {shown(score.metric, score.high)}"
         mark = "saturated" if score.saturated else "better is " + METRICS[score.metric].better
         mark = mark.replace("better is near", "should be equal")
+        if poor(score.metric, score.floor):
+            mark = "real images do badly too"
         table.add_row(name, shown(score.metric, score.value), ends, shown(score.metric, score.floor.value), mark)
     _console().print(table)
     print(card.verdict)

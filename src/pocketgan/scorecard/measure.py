@@ -14,7 +14,7 @@ from pocketgan.metrics.distances import frechet_distance, kernel_distances, mome
 from pocketgan.metrics.labels import confusion, label_counts, wilson_interval
 from pocketgan.metrics.neighbours import Closeness, Manifold, closeness, manifold, nearest_other
 from pocketgan.metrics.spread import halves, spread
-from pocketgan.scorecard.figures import Figure
+from pocketgan.scorecard.figures import Figure, possible
 from pocketgan.scorecard.yardstick import SPACES, JudgedImages, Yardstick
 
 HALF_SHARE = 0.5  # of its expected share that a class must have to count as covered
@@ -58,7 +58,7 @@ class Measured:
     twins: Tensor
 
 
-STAGES = ("distances", "neighbours", "classes", "copies, pixels", "copies, judge", "twins", "appearance")
+STAGES = ("distances", "neighbours", "classes", "copies, pixels", "copies, judge", "twins", "appearance", "undoings")
 OnStage = Callable[[int, str], None]  # stages done of `STAGES`, and which one begins
 
 
@@ -77,7 +77,7 @@ def measure(
         Whether each class was asked for equally often. Else the shares expected are those of the set's own labels, or
         of the training images.
     on_progress
-        Called at the beginning of each of `STAGES`.
+        Called at the beginning of each of `STAGES` but the last, which `make_card` takes.
     """
 
     def begin(stage: str) -> None:
@@ -131,7 +131,7 @@ def measure(
         figures[name] = _from(torch.stack([looks[chosen, column].mean() for chosen in sets]))
 
     return Measured(
-        figures=figures,
+        figures={name: possible(name, figure, classes) for name, figure in figures.items()},
         counts=label_counts(read, classes),
         expected=expected.tolist(),
         diversities=[value if told[row] else None for row, value in enumerate(diversities[0].tolist())],
