@@ -23,7 +23,7 @@ LAYERS = [
     {"scorecard"},
     {"writers", "report", "importing", "export"},
     {"api"},
-    {"__init__", "bench", "lab"},
+    {"__init__", "bench", "lab", "sweep"},
     {"cli"},
     {"__main__"},
 ]

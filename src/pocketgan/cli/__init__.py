@@ -26,6 +26,7 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.process import Terminated, came_by, keep_freed_memory, load_torch, shared_by, terminate
 from pocketgan.lab import api as lab
 from pocketgan.recipes.code import trust_here
+from pocketgan.sweep import api as sweeps
 
 DEBUG, TRUST_CODE = "--debug", "--trust-code"
 HELP = (
@@ -239,6 +240,7 @@ COMMANDS = (
     Command("generate",            api.generate,          printing.paths,      printing.paths_facts),
     Command("evaluate",            api.evaluate,          printing.card,       printing.model_facts, recipe="ImageOptions"),
     Command("compare",             api.compare,           printing.comparison, printing.model_facts, recipe="ImageOptions"),
+    Command("sweep",               sweeps.sweep,          printing.sweep,      printing.sweep_facts),
     Command("import",              api.import_file,       printing.imported,   printing.imported_facts, recipe="ImageOptions"),
     Command("export",              api.export_model,      printing.exported,   printing.exported_facts),
     Command("report",              api.write_report,      printing.path,       printing.path_facts),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pocketgan.scorecard.comparison import Comparison
     from pocketgan.steer.search import Inversion
     from pocketgan.steer.steering import FitReport
+    from pocketgan.sweep.summary import SweepFacts
     from pocketgan.writers import Labelled
 
 Given = Mapping[str, Any]  # what the function was called with, by its parameters' names
@@ -203,6 +204,23 @@ def comparison(compared: Comparison, given: Given) -> None:
 
 def model_facts(result: Scorecard | Comparison, given: Given) -> dict[str, Any]:
     return result.model_dump(mode="json")
+
+
+def sweep(found: SweepFacts | list[str], given: Given) -> None:
+    if isinstance(found, list):
+        print("\n".join(found))
+        return
+    from pocketgan.sweep.summary import table_of
+
+    heading, rows = table_of(found)
+    for row in rows:
+        print(row[0])
+        print("\n".join(f"  {name:<14}{value}" for name, value in zip(heading[1:], row[1:], strict=True) if value))
+    print(f"\n{given['out']}/sweep.html")
+
+
+def sweep_facts(found: SweepFacts | list[str], given: Given) -> Any:
+    return found if isinstance(found, list) else found.model_dump(mode="json")
 
 
 # ---- steering ------------------------------------------------------------------------------------------------------

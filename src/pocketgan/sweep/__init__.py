@@ -1,0 +1,1 @@
+"""Sweeps: recipes × seeds × fields, each cell an ordinary run, compared over the seeds at the end."""
