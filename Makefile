@@ -41,14 +41,9 @@ test-extras: $(EXTRAS_READY)
 	$(BIN)/python -m pytest -m extras
 
 $(EXTRAS_READY): $(READY)
-<<<<<<< HEAD
-	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser]'
+	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser,ray]'
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ apt-get update && apt-get install -y chromium; } || $(BIN)/playwright install chromium
-=======
-	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser,ray]'
-	@command -v chromium || apt-get install -y chromium || $(BIN)/playwright install chromium
->>>>>>> d9ee667 (sweep: recipes by seeds by fields, on this machine, by Ray, or as commands; settings over their seeds)
 	@touch $@
 
 soak: setup
