@@ -60,6 +60,7 @@ def run(
     data_folder: str | Path | None = None,
     generator: Factory | None = None,
     discriminator: Factory | None = None,
+    coach: bool = False,
     classifier: str | Path | None = None,
     skip: Sequence[str] = (),
     redo: Sequence[str] = (),
@@ -91,7 +92,8 @@ def run(
     redo
         Steps to throw away, with all that was made from them, and make again; train throws away all that is in the
         run.
-    data, data_folder, generator, discriminator, tensorboard, inexact, on_trouble, device, threads, quiet, options
+    data, data_folder, generator, discriminator, coach, tensorboard, inexact, on_trouble, device, threads, quiet,
+    options
         As in `train`.
 
     Returns
@@ -108,13 +110,13 @@ def run(
     from pocketgan.core.terminal import Display
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.model import Model
-    from pocketgan.recipes import gan_recipe
     from pocketgan.runs.facts import Scores
     from pocketgan.runs.folder import RunFolder
     from pocketgan.scorecard.scores import score_run, summary_of
     from pocketgan.training import run_steps as steps
 
-    wanted = gan_recipe(recipe, _fields(options, data, generator, discriminator, data_folder=data_folder))
+    fields = _fields(options, data, generator, discriminator, data_folder=data_folder)
+    wanted = _wanted(recipe, fields, coach, Display(quiet))
     name = Path(recipe).stem if isinstance(recipe, str | Path) else wanted.name
     folder, display = RunFolder(Path("runs") / f"{name}-{wanted.seed}" if out is None else out), Display(quiet)
     outdated = steps.outdated_by(redo, skip)
@@ -198,6 +200,7 @@ def train(
     data_folder: str | Path | None = None,
     generator: Factory | None = None,
     discriminator: Factory | None = None,
+    coach: bool = False,
     tensorboard: bool = False,
     inexact: bool = False,
     on_trouble: str | None = None,
@@ -229,6 +232,9 @@ def train(
         copied to where downloads are kept.
     generator, discriminator
         Classes (or functions) that make your own networks, as an alternative to a file of them, ``networks="mine.py"``.
+    coach
+        Keep both networks and train them by the champion's rules, whatever the recipe says: relativistic pairs, R1, no
+        momentum, an average of the generator, their rates and budget. Options that are given win.
     tensorboard
         Write TensorBoard's files too, into OUT/tensorboard.
     inexact
@@ -270,16 +276,17 @@ def train(
         _start_processes(processes, threads)
     _compute_with(threads)
     from pocketgan.core.terminal import Display
-    from pocketgan.recipes import gan_recipe
     from pocketgan.runs.folder import RunFolder
     from pocketgan.training.opening import policy_of, train_in
 
+    display = Display(quiet)
+    fields = _fields(options, data, generator, discriminator, data_folder=data_folder)
     return train_in(
         RunFolder(out),
-        gan_recipe(recipe, _fields(options, data, generator, discriminator, data_folder=data_folder)),
+        _wanted(recipe, fields, coach, display),
         device=device,
         tensorboard=tensorboard,
-        display=Display(quiet),
+        display=display,
         policy=policy_of(on_trouble),
         inexact=inexact,
     )
@@ -370,6 +377,15 @@ def train_judge(
     fields = _fields(options, data, data_folder=data_folder)
     wanted = classifier_recipe(judge_preset(classifier_recipe(JUDGE, fields)), fields)
     return train_network(wanted, out=user_path(out), device=find_device(device), display=Display(quiet))
+
+
+def _wanted(recipe: str | Path | Recipe | None, fields: dict[str, Any], coach: bool, display: Display) -> Recipe:
+    """The recipe that a training is asked for by."""
+    from pocketgan.recipes import gan_recipe
+    from pocketgan.training.opening import coached
+
+    wanted = gan_recipe(recipe, fields, coach=coach)
+    return coached(wanted, fields, display) if coach else wanted
 
 
 def _fields(

@@ -15,6 +15,7 @@ from pocketgan.core.arguments import checked
 from pocketgan.core.config import Config, complaint
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import check_version, read_bytes, user_path, write_text
+from pocketgan.recipes.coach import COACHED
 from pocketgan.recipes.code import classes_of, find_beside, remember_file, trust
 from pocketgan.recipes.image_options import ImageOptions
 from pocketgan.recipes.pairs import PAIRS
@@ -35,7 +36,9 @@ OWN = Recipe.model_validate(  # what a user's own networks are trained by, where
 
 
 @checked
-def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | None = None) -> Recipe:
+def gan_recipe(
+    start: str | Path | Recipe | None, options: Mapping[str, Any] | None = None, *, coach: bool = False
+) -> Recipe:
     """A recipe for a pair: a preset's name or a TOML file, with `options` laid over it.
 
     Parameters
@@ -48,6 +51,8 @@ def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | N
         ``networks`` is the path of a Python file with the networks.
         Field names, bare (``lr_g``) or dotted (``optimizer.lr_g``), with ``-`` or ``_``; values as text
         or as what they are. A loss brings what its paper adds to it (`PAPERS`), beneath all that is said beside it.
+    coach
+        Lay the champion's rules over what `start` says of the training, beneath the options (`COACHED`).
 
     Raises
     ------
@@ -67,7 +72,7 @@ def gan_recipe(start: str | Path | Recipe | None, options: Mapping[str, Any] | N
             trust(digest)
         named = {"name": "own" if digest == networks else user_path(networks).stem} if start is OWN else {}
         options = {"architecture": "python", "networks": digest, **named, **options}
-    recipe = _resolve(Recipe, GAN_PRESETS, start, options)
+    recipe = _resolve(Recipe, GAN_PRESETS, start, options, COACHED if coach else {})
     if recipe.model.networks is not None and isinstance(start, str | Path):
         find_beside(user_path(start), recipe.model.networks)
     return recipe
@@ -138,7 +143,11 @@ def rebuild_command(recipe: Recipe) -> str:
 
 
 def _resolve(
-    kind: type[RecipeT], presets: Mapping[str, Preset[RecipeT]], start: str | Path | RecipeT, options: Mapping[str, Any]
+    kind: type[RecipeT],
+    presets: Mapping[str, Preset[RecipeT]],
+    start: str | Path | RecipeT,
+    options: Mapping[str, Any],
+    over: Mapping[str, Any] | None = None,
 ) -> RecipeT:
     origin = ""
     start = str(start) if isinstance(start, Path) else start
@@ -156,6 +165,7 @@ def _resolve(
         values = presets[start].recipe.model_dump(exclude_none=True)
     else:
         raise UsageError(f"recipe '{start}' is unknown{nearest(start, presets)} (or give a .toml file)")
+    values = _laid_over(values, over or {})
     nested: dict[str, Any] = {}
     for option, value in options.items():
         section, field = _place_of(kind, option)

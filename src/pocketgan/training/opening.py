@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import torch
+from torch import nn
 
 from pocketgan.core.devices import find_device
 from pocketgan.core.errors import UsageError, nearest
@@ -20,8 +22,10 @@ from pocketgan.models.classifier import Classifier, guide_for
 from pocketgan.models.judge import refuse_judge
 from pocketgan.models.model import Model
 from pocketgan.models.saved import holds
-from pocketgan.networks.architectures import settled
+from pocketgan.networks.architectures import empty_discriminator, empty_generator, settled
+from pocketgan.networks.contracts import has
 from pocketgan.recipes import BUDGETS, Recipe
+from pocketgan.recipes.coach import with_networks
 from pocketgan.recipes.recipe import ScheduleConfig
 from pocketgan.runs.facts import BudgetEvent
 from pocketgan.runs.folder import MODEL, RunFolder
@@ -117,6 +121,33 @@ def _train(
             new_budget=begun is not None and begun.new_budget,
         )
         return train_to_the_end(setup, resumes=begun is not None)
+
+
+def coached(wanted: Recipe, said: Collection[str], display: Display) -> Recipe:
+    """A coached recipe with what depends on its networks, of which it tells what the coach leaves out.
+
+    Parameters
+    ----------
+    wanted
+        With the coach's rules laid over it.
+    said
+        Names of the options that were laid over these rules, which they win over.
+    display
+        Where it is told.
+    """
+    team = processes()
+    with team.together():
+        data = learning_images(wanted.data.source, wanted.data.split, wanted.data)
+        classes = len(data.class_names)
+        known, _ = settled(wanted, data.shape, classes)
+        generator = empty_generator(known, data.shape, classes)
+        discriminator = empty_discriminator(known, data.shape, classes)
+    names = {name.replace("-", "_").rpartition(".")[2] for name in said}
+    convolutional = has(generator, (nn.Conv2d, nn.ConvTranspose2d))
+    wanted, notes = with_networks(wanted, names, convolutional=convolutional, mixes_images=discriminator.mixes_images)
+    for note in notes if team.rank == 0 else ():
+        display.line(note)
+    return wanted
 
 
 def policy_of(name: str | None) -> Policy | None:
