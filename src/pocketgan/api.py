@@ -92,8 +92,9 @@ def run(
     redo
         Steps to throw away, with all that was made from them, and make again; train throws away all that is in the
         run.
-    data, data_folder, generator, discriminator, coach, tensorboard, inexact, on_trouble, device, threads, quiet,
-    options
+    data, data_folder, generator, discriminator, coach
+        As in `train`.
+    tensorboard, inexact, on_trouble, device, threads, quiet, options
         As in `train`.
 
     Returns
