@@ -6,11 +6,13 @@ import json
 import shutil
 from itertools import islice, pairwise
 from pathlib import Path
+from statistics import mean
 from xml.etree import ElementTree
 
 import pytest
 import torch
 
+from pocketgan.bench import api as bench
 from pocketgan.bench.classroom import Classroom, Digits
 from pocketgan.bench.curves import curves, write_curves
 from pocketgan.bench.results import keep, write_results
@@ -25,6 +27,7 @@ from pocketgan.models.model import Model
 from pocketgan.models.saved import SHIPPED
 from pocketgan.networks.architectures import build_pair
 from pocketgan.recipes import GAN_PRESETS, gan_recipe
+from pocketgan.scorecard.card import CARD, read_card
 from pocketgan.training.groups import groups_of
 from pocketgan.training.loop import STEPS, Batch
 from pocketgan.training.shards import make_step
@@ -179,6 +182,26 @@ def test_a_speedrun_trains_and_scores_each_seed_once(small_mnist: Path, monkeypa
     assert speedrun("pocket", [3, 4], out, split="val", display=Display(quiet=True), nimg=256) == entries
     with pytest.raises(UsageError, match="must be test or val"):
         speedrun("pocket", [3], out, split="train", display=Display(quiet=True))
+
+
+def test_losses_are_compared_on_one_pair_and_budget(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketgan.scorecard.evaluate.COUNT", 200)
+    out = small_mnist / "losses"
+    page = bench.objectives("bce", "wgan", out=out, seeds=[0, 1], split="val", nimg=1000, quiet=True).read_text()
+    told = json.loads((out / "objectives.json").read_text())["losses"]
+    seen = [(row["loss"], row["n_critic"], row["nimg"]) for row in told]
+    assert seen == [("bce", 1, [1000, 1000]), ("wgan", 5, [1000, 1000])]
+    assert Model.load(out / "wgan" / "seed-1").recipe.objective.clip == 0.01
+    distance = told[1]["metrics"]["fd_judge"]
+    cards = [read_card(out / "wgan" / f"seed-{seed}" / "scorecard-val" / CARD) for seed in (0, 1)]
+    values = [score.value for card in cards if (score := card.score("fd_judge")) is not None]
+    assert distance["mean"] == pytest.approx(mean(values))
+    assert distance["high"] - distance["mean"] == pytest.approx(12.706 * abs(values[0] - values[1]) / 2)
+    assert 0 < distance["floor"] < distance["mean"]
+    assert "| real images |" in page
+    assert "| `wgan` | 1,000 | 1/5 |" in page
+    with pytest.raises(UsageError, match="did you mean 'hinge'"):
+        bench.objectives("hinges", out=out)
 
 
 def test_threads_are_measured_quiet_and_busy_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketgan.core.arguments import Seed
-from pocketgan.core.errors import UsageError
+from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import user_path
 from pocketgan.steer import LATENTS, STEPS
 
@@ -167,6 +167,53 @@ def speedrun(
         options["source"] = str(data)
     train_seeds(str(recipe), _some(seeds), user_path(out), split=split, display=Display(quiet), **options)
     return user_path(out) / "speedrun.md"
+
+
+def objectives(
+    *losses: str,
+    out: str | Path,
+    recipe: str = "mlp",
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    split: str = "test",
+    data: str | Path | None = None,
+    quiet: bool = False,
+    nimg: int = 600_000,
+) -> Path:
+    """Train one pair by each loss, with its paper's numbers and the same budget, and score each: are they equal?
+
+    Parameters
+    ----------
+    losses
+        Names of losses, as of --loss; all of them without any.
+    out
+        A folder, which the same command goes on with; objectives.md and objectives.json are written into it.
+    recipe
+        The pair's preset, or a .toml file.
+    seeds
+        Of the trainings.
+    split
+        Real images to measure against: test, or val for research (then fit is learned from).
+    data, quiet
+        As in `train`.
+    nimg
+        The budget of each training in real images, those of a critic's extra steps among them.
+
+    Returns
+    -------
+    Path
+        objectives.md.
+    """
+    from pocketgan.bench.objectives import objectives as train_all
+    from pocketgan.core.terminal import Display
+    from pocketgan.recipes.papers import PAPERS
+
+    for loss in losses:
+        if loss not in PAPERS:
+            raise UsageError(f"loss '{loss}' is unknown{nearest(loss, PAPERS)}")
+    options = {"nimg": nimg} if data is None else {"nimg": nimg, "source": str(data)}
+    names = tuple(dict.fromkeys(losses)) or tuple(PAPERS)
+    train_all(names, recipe, _some(seeds), user_path(out), split=split, display=Display(quiet), **options)
+    return user_path(out) / "objectives.md"
 
 
 def known_answers(

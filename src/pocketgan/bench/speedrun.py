@@ -68,19 +68,22 @@ def speedrun(
         raise UsageError(f"--split {split} must be test or val")
     entries = []
     for seed in seeds:
-        run = out / f"seed-{seed}"
-        wanted = gan_recipe(recipe, {**options, "seed": seed, "split": LEARNS_FROM[split]})
+        wanted = gan_recipe(recipe, options)
         display.line(f"{wanted.name}, seed {seed}")
-        model = train(wanted, out=run, quiet=display.quiet)
-        entries.append(
-            SeedResult(seed, model.facts.nimg, _seconds(RunFolder(run)), _card(model, run, split, seed, display))
-        )
+        entries.append(scored_seed(wanted, seed, out / f"seed-{seed}", split=split, display=display))
     rows = [{"seed": e.seed, "nimg": e.nimg, "seconds": e.seconds, **_values(e)} for e in entries]
-    made_with = model.facts.made_with.as_json()
+    made_with = Model.load(out / f"seed-{entries[-1].seed}").facts.made_with.as_json()
     content = {"format_version": FORMAT_VERSION, "recipe": wanted.name, "split": split, "made_with": made_with}
     write_json(out / "speedrun.json", {**content, "runs": rows})
     write_text(out / "speedrun.md", _markdown(wanted.name, entries, made_with))
     return entries
+
+
+def scored_seed(recipe: Recipe, seed: int, run: Path, *, split: str, display: Display) -> SeedResult:
+    """Train a recipe with another seed in a run's folder, or go on there, and score it once; parameters as above."""
+    wanted = gan_recipe(recipe, {"seed": seed, "split": LEARNS_FROM[split]})
+    model = train(wanted, out=run, quiet=display.quiet)
+    return SeedResult(seed, model.facts.nimg, _seconds(RunFolder(run)), _card(model, run, split, seed, display))
 
 
 def _seconds(run: RunFolder) -> float:

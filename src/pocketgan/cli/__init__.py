@@ -262,6 +262,7 @@ COMMANDS = (
     Command("bench threads",       bench.threads,         printing.path,       printing.path_facts),
     Command("bench curves",        bench.curves,          printing.path,       printing.path_facts),
     Command("bench speedrun",      bench.speedrun,        printing.content,    printing.path_facts, recipe="Recipe"),
+    Command("bench objectives",    bench.objectives,      printing.content,    printing.path_facts),
     Command("bench known-answers", bench.known_answers,   printing.path,       printing.path_facts),
     Command("bench steering",      bench.steering,        printing.path,       printing.path_facts),
     Command("bench export",        bench.export,          printing.path,       printing.path_facts),
