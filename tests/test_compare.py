@@ -121,7 +121,8 @@ def test_where_near_is_better_the_distance_to_the_floor_decides() -> None:
 
 
 def test_to_lie_beyond_real_images_is_no_merit() -> None:
-    scores = [score("copy_share", value, 0.001) for value in (0.0, 0.3, 0.5, 0.9)]
+    floor = Interval(value=0.1, low=0.09, high=0.11)
+    scores = [score("copy_share", value, 0.001, floor) for value in (0.0, 0.05, 0.1, 0.5)]
     assert [one.saturated for one in scores] == [True, True, True, False]
     assert best_group(scores) == [True, True, True, False]
 
