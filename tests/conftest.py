@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -26,9 +29,13 @@ from pocketgan.recipes import Recipe, gan_recipe
 from pocketgan.runs.facts import PairFacts
 from pocketgan.steer.fits import METHODS
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
 settings.load_profile("untimed")
 
+WEB = Path(__file__).parent.parent / "web"
 SMALL = {"train": 600, "test": 200}  # images of `small_mnist`
 
 
@@ -189,3 +196,18 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr("pocketgan.training.speed.MEASURED_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    from pocketgan.bench.browser import browser
+
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def node_modules() -> None:
+    """The packages of the lock file, and no others."""
+    assert shutil.which("npm"), "Node is needed to build the page anew"
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=WEB, check=True, capture_output=True)

@@ -7,9 +7,7 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,7 @@ import pytest
 import torch
 
 import pocketgan as pg
-from conftest import ended, layer_recipe
+from conftest import WEB, ended, layer_recipe
 from pocketgan.core.errors import UsageError
 from pocketgan.core.rng import latents
 from pocketgan.export import page as exporting
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parent.parent
-WEB = ROOT / "web"
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 AXE_RUN = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}))
   .violations.map(({id, nodes}) => `${id}: ${nodes[0].html}`)"""
@@ -141,21 +138,6 @@ def test_what_no_page_can_hold_is_refused_in_one_line(tmp_path: Path, capsys: py
 
 
 # ---- in a browser --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    from pocketgan.bench.browser import browser
-
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def node_modules() -> None:
-    """The packages of the lock file, and no others."""
-    assert shutil.which("npm"), "Node is needed to build the page anew"
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=WEB, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

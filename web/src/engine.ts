@@ -11,6 +11,9 @@ export interface Engine {
    * @returns Bytes [N, C, H, W], 0 to 255.
    */
   draw(z: Float32Array[], labels: number[]): Promise<Uint8Array>;
+
+  /** A PNG file of one image, exact and with its latent inside, where the program makes it; else the page does. */
+  picture?(z: Float32Array, label: number): Promise<Blob>;
 }
 
 export interface Description {
