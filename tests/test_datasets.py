@@ -26,6 +26,7 @@ import pytest
 import torch
 
 import pocketgan as pg
+from conftest import REAL
 from pocketgan.cli import main
 from pocketgan.core.cache import VARIABLE
 from pocketgan.core.errors import PocketganError, UsageError
@@ -37,7 +38,6 @@ from pocketgan.data.layouts import ordered, read_batch
 from pocketgan.data.load import learning_images, load_images
 from pocketgan.data.parquet import is_hub_address
 
-REAL = "POCKETGAN_REAL_DATA"  # names a folder with the publishers' files, where somebody has them
 COUNTS = {"train": 24, "test": 12}
 RANDOM = np.random.default_rng(0)
 GREY = {split: RANDOM.integers(0, 256, (count, 28, 28), dtype=np.uint8) for split, count in COUNTS.items()}
@@ -458,7 +458,7 @@ def test_named_sets_are_taken_as_their_publishers_divided_them() -> None:
     assert learning_images("mnist", "fit").name == "mnist/fit"
 
 
-@pytest.mark.skipif(REAL not in os.environ, reason=f"{REAL} names no folder with the publishers' files")
+@pytest.mark.publishers
 @pytest.mark.parametrize("name", [name for name, row in DATASETS.items() if not row.embedded])
 def test_the_publishers_own_files_are_what_the_table_says(name: str, cache: Path) -> None:
     try:
