@@ -8,6 +8,7 @@ not used.
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ class Processes:
                 backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
                 dist.init_process_group(backend, timeout=timedelta(seconds=ANSWER_SECONDS))
                 self._control = dist.new_group(backend="gloo", timeout=timedelta(seconds=PREPARE_SECONDS))
+            atexit.register(_part)  # or its threads may abort this process as it ends
 
     # ---- sums ----------------------------------------------------------------------------------------------------
 
@@ -199,6 +201,12 @@ class Processes:
                 f"another process of this training ended, or did not answer within {ANSWER_SECONDS} s; the same "
                 "command goes on from the last checkpoint"
             ) from error
+
+
+def _part() -> None:
+    """Leave the others, if that has not been done."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def tree_sum(rows: Tensor) -> Tensor:
