@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any, NamedTuple
 
 from pocketgan.bench.speedrun import LEARNS_FROM, SeedResult, scored_seed
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import write_json, write_text
 from pocketgan.core.terminal import Display
+from pocketgan.metrics.spread import mean_interval
 from pocketgan.recipes import gan_recipe
 from pocketgan.scorecard.figures import shown
 from pocketgan.training.trouble import TroubleError
@@ -25,8 +25,6 @@ COLUMNS = {  # of the table: metric, heading
     "classes_covered": "classes",
     "copy_share": "copy share",
 }
-STUDENT = (math.nan, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # 97.5 %, by seeds less one
-NORMAL = 1.96  # for more seeds
 
 
 class Spread(NamedTuple):
@@ -40,11 +38,8 @@ class Spread(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float], floors: Sequence[float]) -> Spread:
         """Of one value and one floor for each seed. A single seed has no interval but its value."""
-        degrees = len(values) - 1
-        quantile = STUDENT[degrees] if degrees < len(STUDENT) else NORMAL
-        half = quantile * stdev(values) / math.sqrt(len(values)) if degrees else 0.0
-        middle = mean(values)
-        return cls(middle, middle - half, middle + half, mean(floors))
+        middle, low, high = mean_interval(values) if len(values) > 1 else (values[0], values[0], values[0])
+        return cls(middle, low, high, mean(floors))
 
 
 class LossResult(NamedTuple):

@@ -133,7 +133,7 @@ def ray_module() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise UsageError("--engine ray needs the extra: pip install 'pocketgan[ray]'") from error
+        raise UsageError("--engine ray needs the extra: pip install '.[ray]' in pocketgan's source folder") from error
     return ray
 
 

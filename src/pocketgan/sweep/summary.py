@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from pathlib import Path
-from statistics import NormalDist, mean, stdev
 from typing import Literal
 
 from pydantic import BaseModel
 
 from pocketgan.core.files import write_json, write_text
+from pocketgan.metrics.spread import mean_interval
 from pocketgan.report.page import render
 from pocketgan.scorecard.card import Scorecard, read_card
 from pocketgan.scorecard.figures import METRICS, shown
 from pocketgan.scorecard.listing import MAIN, NONE
 from pocketgan.sweep.engines import Ended
-
-T_OF = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # 97.5 % points of Student's t, 1 to 9 degrees
 
 
 class Spread(BaseModel, frozen=True):
@@ -49,23 +46,13 @@ class SweepFacts(BaseModel, frozen=True):
 
 
 def spread_of(values: list[float], share: bool = False) -> Spread:
-    """The mean of values and its 95 % interval (Student 1908); that of shares stays within 0 and 1."""
-    middle = mean(values)
+    """The mean of values and its 95 % interval; that of shares stays within 0 and 1."""
     if len(values) < 2:
-        return Spread(mean=middle, low=None, high=None, values=values)
-    half = _t(len(values) - 1) * stdev(values) / sqrt(len(values))
-    low, high = middle - half, middle + half
+        return Spread(mean=values[0], low=None, high=None, values=values)
+    middle, low, high = mean_interval(values)
     if share:
         low, high = max(0.0, low), min(1.0, high)
     return Spread(mean=middle, low=low, high=high, values=values)
-
-
-def _t(degrees: int) -> float:
-    """The 97.5 % point of Student's t; beyond the table by Hill's expansion (1970), right to 0.001."""
-    if degrees <= len(T_OF):
-        return T_OF[degrees - 1]
-    z = NormalDist().inv_cdf(0.975)
-    return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
 
 
 def summed_up(ended: list[Ended], out: Path, *, split: str, count: int) -> SweepFacts:

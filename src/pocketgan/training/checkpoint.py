@@ -26,6 +26,7 @@ from pocketgan.core.config import complaint
 from pocketgan.core.devices import exactness
 from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import check_version, read_bytes, read_json, sha256, whole_folder, write_bytes, write_text
+from pocketgan.models.saved import tensors_digest
 from pocketgan.training.state import TrainState, generator_push
 
 FORMAT_VERSION = 4
@@ -145,11 +146,8 @@ def put_into(state: TrainState, facts: str, tensors: Mapping[str, Tensor]) -> No
 
 def state_digest(state: TrainState) -> str:
     """The sha256 of all that a training's next step depends on."""
-    total = hashlib.sha256(f"{state.nimg} {state.r1_growth!r} {state.summed}".encode())
-    for name, tensor in sorted(_tensors(state).items()):
-        total.update(name.encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
+    counters = torch.tensor([state.nimg, state.summed, state.r1_growth], dtype=torch.float64)
+    return tensors_digest({**_tensors(state), "counters": counters})
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
