@@ -2,21 +2,23 @@
 # make test   set up, then the tests
 # make test-extras  set up optional packages, then the tests that need them
 # make soak   set up, then faults injected for hours, in shards: docs/reliability.md; SHARDS="kills disk" picks some
+# make site   set up MkDocs, then the site: site/index.html opens without a network
 # make check  lint, format and types
 # make setup  only set up; TORCH_INDEX=https://download.pytorch.org/whl/cpu takes PyTorch's CPU wheels from there
 # make help   these lines
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 READY := $(VENV)/ready
 EXTRAS_READY := $(VENV)/ready-extras
+SITE_READY := $(VENV)/ready-site
 
 SHARDS ?=
 
-.PHONY: run test test-extras soak check setup help
+.PHONY: run test test-extras soak check site setup help
 .DEFAULT_GOAL := help
 
 help:
@@ -41,7 +43,7 @@ test-extras: $(EXTRAS_READY)
 	$(BIN)/python -m pytest -m extras
 
 $(EXTRAS_READY): $(READY)
-	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser,ray]'
+	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser,ray,docs,release]'
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ apt-get update && apt-get install -y chromium; } || $(BIN)/playwright install chromium
 	@touch $@
@@ -53,3 +55,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+site: $(SITE_READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+$(SITE_READY): $(READY)
+	$(PIP) --editable '.[docs]'
+	@touch $@
