@@ -107,6 +107,15 @@ def test_neither_help_nor_the_quick_list_loads_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_list_of_commands_loads_no_library_but_the_parser() -> None:
+    code = (
+        "import sys\nfrom pocketgan.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "assert not {'pydantic', 'numpy', 'PIL', 'filelock'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_importing_the_package_loads_no_torch() -> None:
     code = "import sys, pocketgan; assert 'torch' not in sys.modules; assert 'train' in dir(pocketgan)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,7 +25,6 @@ from pocketgan.cli import _printing as printing
 from pocketgan.core.errors import UsageError
 from pocketgan.core.process import Terminated, came_by, keep_freed_memory, load_torch, shared_by, terminate
 from pocketgan.lab import api as lab
-from pocketgan.recipes.code import trust_here
 from pocketgan.sweep import api as sweeps
 
 DEBUG, TRUST_CODE = "--debug", "--trust-code"
@@ -297,6 +296,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     came_by(words)
     debug = DEBUG in words
     if TRUST_CODE in words:
+        from pocketgan.recipes.code import trust_here
+
         trust_here()
     words = [word for word in words if word not in (DEBUG, TRUST_CODE)]
     signal.signal(signal.SIGTERM, terminate)

@@ -23,8 +23,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from pocketgan.core.errors import PocketganError, UsageError
 
 if sys.platform != "win32":
@@ -247,6 +245,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     PocketganError
         The folder cannot be written.
     """
+    from filelock import FileLock, Timeout  # slow to load
+
     lock = FileLock(folder / LOCK)
     with clear_errors(folder):
         try:
