@@ -131,9 +131,9 @@ def test_a_users_own_code_is_traced(name: str, tmp_path: Path) -> None:
     assert all(one.check.rows == 1000 for one in files)
 
 
-def test_the_python_of_the_readme_runs_without_pocketgan(exported: Path, tmp_path: Path) -> None:
+def test_the_python_that_is_shown_runs_without_pocketgan(exported: Path, tmp_path: Path) -> None:
     (code,) = re.findall(
-        r"<!-- tested with onnxruntime -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+        r"<!-- tested with onnxruntime -->\n```python\n(.*?)```", (ROOT / "docs/take-away.md").read_text(), re.S
     )
     assert len([line for line in code.splitlines() if line]) == 5
     (tmp_path / "digits-export").symlink_to(exported)

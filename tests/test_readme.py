@@ -1,4 +1,4 @@
-"""The README's commands and code run as they stand, on a small MNIST and with small budgets."""
+"""The commands and code of the README, of the tour and of the page on recipes run as they stand, on a small MNIST."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    found = re.findall(rf"<!-- tested -->\n```{language}\n(.*?)```", README, re.DOTALL)
-    assert found, f"the README has no tested {language}"
+def block(page: str, language: str) -> str:
+    """The one block of code in a page that is marked as tested."""
+    (found,) = re.findall(rf"<!-- tested -->\n```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     return found
 
 
-def test_every_command_of_the_readme_runs(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [line.removeprefix("$ ") for line in blocks("console")[0].splitlines()]
+def test_every_command_of_the_tour_runs(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [line.removeprefix("$ ") for line in block("docs/tour.md", "console").splitlines()]
     for command in commands:
         words = shlex.split(command.replace("--minutes 5", "--minutes 0.01").replace("10000", "300"))
         assert words.pop(0) == "pocketgan"
@@ -35,13 +35,18 @@ def test_every_command_of_the_readme_runs(small_mnist: Path, capsys: pytest.Capt
     assert len((small_mnist / "sevens.csv").read_text().splitlines()) == 65
 
 
-def test_the_python_of_the_readme_runs(small_mnist: Path) -> None:
-    for code in blocks("python"):
-        exec(compile(code, "README.md", "exec"), {})
+@pytest.mark.usefixtures("small_mnist")
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md"])
+def test_the_python_runs(page: str) -> None:
+    exec(compile(block(page, "python"), page, "exec"), {})
 
 
-def test_the_recipe_of_the_readme_is_one(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= 700
+
+
+def test_the_recipe_that_is_shown_is_one(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/recipes.md").read_text(), re.DOTALL)
     (tmp_path / "mine.toml").write_text(text)
     recipe = gan_recipe(str(tmp_path / "mine.toml"))
     assert (recipe.name, recipe.optimizer.beta1, recipe.schedule.minutes) == ("mine", 0.5, 10)
