@@ -31,6 +31,7 @@ from pocketgan.models.model import Model
 from pocketgan.recipes import GAN_PRESETS, Recipe, field_places
 from pocketgan.runs.folder import RunFolder
 from pocketgan.runs.live import Unpacker, live_socket
+from pocketgan.steer.search import INVERSION_STEPS, LOOKS
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
@@ -330,7 +331,18 @@ def test_latents_that_are_none_are_refused(lab: Served, spoilt: float) -> None:
 
 def test_a_picture_is_brought_back_by_a_conditional_model(lab: Served) -> None:
     made = Model.load("digits", "cpu").sample(1, label=7, seed=5).images
-    result = lab.done(lab.ask("/api/models/digits/invert", "POST", raw=to_png(made[0])))
+    started = lab.ask("/api/models/digits/invert", "POST", raw=to_png(made[0]))
+    result = lab.done(started)
+    stages = lab.get(f"/api/jobs/{started.json['id']}")["stages"]
+    assert [stage["step"] for stage in stages] == list(range(0, INVERSION_STEPS, INVERSION_STEPS // LOOKS))
+    assert result["error"] < stages[0]["error"]
+    seen = base64.b64decode(stages[-1]["image"])
+    rms = (np.frombuffer(seen, np.uint8).astype(float) / 255 - made.numpy().ravel() / 255) ** 2
+    assert np.sqrt(rms.mean()) == pytest.approx(stages[-1]["error"], abs=0.005), "each error is that of its picture"
+    target = lab.ask("/api/models/digits/target", "POST", raw=to_png(made[0])).json
+    assert base64.b64decode(target["image"]) == made.numpy().tobytes()
+    assert lab.ask("/api/models/digits/target", "POST", raw=b"no picture").status in (400, 422)
+    assert lab.ask("/api/models/digits/target?test=10000", "POST").status == 400
     assert result["label"] == 7
     assert result["error"] < 0.15
     assert result["guide"][0]["label"] == 7
@@ -415,7 +427,7 @@ def test_a_persons_labels_go_through_the_table_and_s1_is_counted_at_once(
     lab: Served, ids: dict[str, str], folder: Path
 ) -> None:
     where = f"/api/runs/{ids['whole']}"
-    fakes = lab.get(f"{where}/fakes")
+    fakes, before = lab.get(f"{where}/fakes"), read_fakes(folder / "whole" / "fakes")
     assert fakes["labels"] == [None] * 20, "what the program says stays hidden"
     read = Classifier.load("guide").label(read_fakes(folder / "whole" / "fakes").images.images).tolist()
     labels = dict(zip(fakes["files"], read, strict=True))
@@ -433,6 +445,14 @@ def test_a_persons_labels_go_through_the_table_and_s1_is_counted_at_once(
     assert answer.json["unreadable"] == []
     compared = lab.get(f"{where}/compared")
     assert compared["labelled"] == 20
+    answer = lab.ask(f"{where}/labels", "POST", {"labels": {second: None}, "taken_back": [first]})
+    assert (answer.json["by_person"], answer.json["unreadable"]) == (18, [second])
+    answer = lab.ask(f"{where}/labels", "POST", {"taken_back": [first, second]})
+    assert (answer.json["by_person"], answer.json["s1"]["count"], answer.json["unreadable"]) == (18, 20, [])
+    assert lab.ask(f"{where}/labels", "POST", {"taken_back": fakes["files"]}).json["by_person"] == 0
+    assert read_fakes(folder / "whole" / "fakes").label_source == before.label_source
+    assert torch.equal(read_fakes(folder / "whole" / "fakes").images.labels, before.images.labels)
+    assert lab.ask(f"{where}/labels", "POST", {"taken_back": ["../x.png"]}).status == 422
     assert lab.ask(f"{where}/labels", "POST", {"labels": {first: 10}}).status == 422
     assert lab.ask(f"{where}/labels", "POST", {"labels": {"../x.png": 1}}).status == 422
 

@@ -14,8 +14,11 @@ import pytest
 import torch
 
 from conftest import WEB, ended
+from pocketgan.core.pixels import to_png
 from pocketgan.data.fakes import PERSON, read_fakes, set_aside
+from pocketgan.data.load import load_images
 from pocketgan.models.classifier import Classifier
+from pocketgan.steer.search import LOOKS
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
@@ -27,7 +30,9 @@ from test_page import AXE, AXE_RUN, until
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-FAKES, BATCH = 20, 100  # of the run here, and of `mlp`
+FAKES, BATCH = 100, 100  # of the run here, and of `mlp`
+MOST_KEYS = 250  # for a hundred labels
+LONG = {"nimg": 3_000_000}  # of a training that is watched, and stopped
 LARGE = "document.querySelector('.large canvas')"
 VIEWS = (
     "/play/digits",
@@ -39,6 +44,7 @@ VIEWS = (
     "/break/momentum",
     "/runs",
     "/runs/{whole}",
+    "/compare/{whole}/{damaged}",
     "/nowhere",
 )
 
@@ -184,13 +190,41 @@ def test_fakes_are_labelled_by_keys_and_s1_follows(chromium: Browser, lab: Serve
     page, fakes = opened.settled(), lab.lab.shelf.folder / "whole" / "fakes"
     files = re.compile(r"[\w-]+/[\w-]+\.png")
     assert not files.search(page.content()), "file names tell the class"
+    asked = read_fakes(fakes).label_source
+    tiles, pressed = page.locator(".tiles button"), 0
+
+    def press(*keys: str) -> None:
+        nonlocal pressed
+        for key in keys:
+            page.keyboard.press(key)
+            pressed += 1
+
+    def labelled(count: int) -> None:
+        until(page, f"document.querySelector('.figures dd').textContent.startsWith('{count} of')")
+
     page.locator(".tiles button[tabindex='0']").focus()
-    for key in "3u7" + ("0123456789" * FAKES)[: FAKES - 1]:
-        page.keyboard.press(key)
-    until(page, f"document.querySelector('.figures dd').textContent.startsWith('{FAKES} of')")
-    page.keyboard.press("x")
+    press("3", "u")
+    labelled(0)
+    press(*["Shift+ArrowDown"] * 2, "5")  # the first of three rows, and all between them
+    labelled(21)
+    press("u")
+    labelled(0)
+    tiles.first.click()
+    tiles.nth(2).click(modifiers=["Shift"])
+    tiles.nth(30).click(modifiers=["ControlOrMeta"])
+    press("4")
+    labelled(4)
+    press("u")
+    labelled(0)
+    until(page, "document.querySelector('.said').textContent.includes('Undone for 4')")
+    page.wait_for_load_state("networkidle")
+    assert read_fakes(fakes).label_source == asked, "what is undone is as it was"
+    press("Home", *("0123456789" * FAKES)[: FAKES - 1], "x")
+    labelled(FAKES)
     until(page, "document.querySelectorAll('.figures dd')[1].textContent === '1'")
+    assert pressed <= MOST_KEYS
     assert "%" in page.locator(".figures dd").nth(2).inner_text()
+    assert not files.search(page.locator("main").inner_html())
     page.get_by_role("button", name="Compare with the program").click()
     page.get_by_text("You and the program agree").wait_for()
     assert read_fakes(fakes).label_source.count(PERSON) == FAKES - 1
@@ -204,8 +238,68 @@ def test_a_test_picture_is_brought_back(chromium: Browser, lab: Served) -> None:
     page = opened.settled()
     page.get_by_label("Test picture", exact=True).fill("3")
     page.get_by_role("button", name="Take it").first.click()
+    page.locator(".placed canvas").wait_for()
+    seen = page.locator(".placed canvas").evaluate("canvas => canvas.toDataURL()")
+    page.get_by_role("button", name="Find its latent").click()
+    page.locator(".descent li").first.wait_for(timeout=60_000)
     page.locator("#found").wait_for(timeout=60_000)
+    assert page.locator(".descent li").count() == LOOKS
     assert page.locator(".found canvas").count() == 2
+    assert page.locator(".found canvas").first.evaluate("canvas => canvas.toDataURL()") == seen
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_label("Upload", exact=True).set_input_files(
+        {"name": "seven.png", "mimeType": "image/png", "buffer": to_png(load_images("mnist", "test").images[0])}
+    )
+    page.get_by_role("button", name="Take it").last.click()
+    page.locator(".placed canvas[aria-label^='seven.png']").wait_for()
+    page.get_by_label("Upload", exact=True).set_input_files(
+        {"name": "none.png", "mimeType": "image/png", "buffer": b"none"}
+    )
+    page.get_by_role("button", name="Take it").last.click()
+    until(page, "document.querySelector('.drawing .wrong').textContent !== ''")
+
+
+@pytest.mark.extras
+def test_all_keys_are_listed_and_can_be_switched_off(chromium: Browser, lab: Served) -> None:
+    opened = Opened(chromium, lab, "/train")
+    page, dialog = opened.settled(), opened.page.locator("dialog[open]")
+    page.keyboard.press("?")
+    dialog.wait_for()
+    assert "ten steps" in dialog.inner_text()
+    page.keyboard.press("Escape")
+    page.get_by_label("Name of the run").fill("what")
+    page.keyboard.press("?")
+    assert page.get_by_label("Name of the run").input_value() == "what?"
+    assert not dialog.count(), "in a field a key only writes"
+    page.get_by_role("button", name="All keys").click()
+    dialog.get_by_label("Single keys").uncheck()
+    page.keyboard.press("Escape")
+    page.locator("h1").focus()
+    page.keyboard.press("?")
+    assert not dialog.count()
+    page.reload()
+    page.locator("h1").focus()
+    page.keyboard.press("?")
+    assert not dialog.count(), "the browser keeps the choice"
+    opened.check()
+
+
+@pytest.mark.extras
+def test_chosen_runs_are_opened_compared_and_exported(chromium: Browser, lab: Served) -> None:
+    opened = Opened(chromium, lab, "/runs")
+    page = opened.settled()
+    compare, export = (page.get_by_role("button", name=name, exact=True) for name in ("Compare", "Export"))
+    page.get_by_label("Choose whole").check()
+    assert compare.is_disabled()
+    page.get_by_label("Choose damaged").check()
+    assert export.is_disabled(), "two are chosen"
+    compare.click()
+    page.locator(".twins", has_text="events.jsonl").wait_for()
+    page.get_by_role("link", name="All runs").click()
+    page.get_by_label("Choose whole").check()
+    export.click()
+    page.get_by_role("button", name="Export the model").click()
+    page.locator("main code", has_text=".html").wait_for(timeout=60_000)
     opened.check()
 
 
@@ -227,16 +321,30 @@ def test_a_damaged_run_and_a_report_in_its_frame(chromium: Browser, lab: Served)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
 def test_every_view_is_for_everyone(chromium: Browser, lab: Served, width: int, scheme: str) -> None:
-    for view in VIEWS:
+    started = lab.ask("/api/runs", "POST", {"recipe": "mlp", "name": f"for-{width}-{scheme}", "options": LONG}).json
+    for view in (*VIEWS, f"/runs/{started['id']}"):
         size = {"width": width, "height": 800}
         opened = Opened(
             chromium, lab, view, viewport=size, color_scheme=scheme, bypass_csp=True
         )  # for axe's own script
         page = opened.settled()
+        if started["id"] in view:  # as it trains, all its parts there
+            page.locator(".live .chart").nth(1).wait_for(timeout=120_000)
+            page.get_by_label("Beside it").select_option(label="whole")
+            page.locator(".chart .thin").first.wait_for(state="attached")
+            page.keyboard.press("Tab")
         for summary in page.locator("main summary").all():
             if "Report" not in summary.inner_text():
                 summary.click()
         page.add_script_tag(path=AXE)
         assert page.evaluate(AXE_RUN) == [], view
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        page.locator("h1").focus()
+        page.keyboard.press("?")
+        assert page.evaluate(AXE_RUN) == [], f"{view}, all keys"
+        page.keyboard.press("Escape")
+        if started["id"] in view:
+            page.get_by_role("button", name="Stop and save").click()
+            page.get_by_role("button", name="Stop it now").click()
+            page.locator("header .state.stopped").wait_for(timeout=60_000)
         page.context.close()

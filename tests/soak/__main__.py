@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from soak import disk, flips, guided, health, kills, mutants, pickles, planted, report
+from soak import disk, flips, guided, health, kills, lab, mutants, pickles, planted, report
 from soak.runs import Count
 
 FILES = ("IDX and gzip", "NPZ and NPY", "PNG and JPEG", "TOML", "safetensors", "metadata.csv")
@@ -31,6 +31,7 @@ SHARDS: dict[str, Callable[[Path], list[Count]]] = {
     "ignored": lambda folder: [health.collapses("ignored z", 10)],
     "rate": lambda folder: [health.hasty(name, 10) for name in health.HASTY],
     "healthy": lambda folder: [health.healthy(30)],
+    "lab": lab.cards,
     "disk": lambda folder: [
         disk.at_every_operation(folder),
         disk.of_sizes(folder, 64),

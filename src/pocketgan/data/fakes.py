@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,9 +94,10 @@ def read_fakes(folder: Path) -> FakeSet:
 
 
 ASIDE = "set-aside.csv"  # rows of images that a person cannot read, beside the table that they were taken from
+BEFORE = "metadata-before.csv"  # the table as it was before the first label through `set_labels`
 
 
-def set_labels(folder: Path, labels: Mapping[str, int | None]) -> FakeSet:
+def set_labels(folder: Path, labels: Mapping[str, int | None], taken_back: Collection[str] = ()) -> FakeSet:
     """Label images as a person does who edits `metadata.csv`, and read the folder as it then is.
 
     Parameters
@@ -106,6 +107,8 @@ def set_labels(folder: Path, labels: Mapping[str, int | None]) -> FakeSet:
     labels
         By file name, as the table has it. None sets an image aside that cannot be read: its row goes to `ASIDE`, from
         where a later label brings it back.
+    taken_back
+        File names whose rows become again what they were before the first label that came this way.
 
     Raises
     ------
@@ -118,16 +121,23 @@ def set_labels(folder: Path, labels: Mapping[str, int | None]) -> FakeSet:
         columns = COLUMNS if names else tuple(name for name in COLUMNS if name != "class_name")
         rows = [cells for _, cells in read_table(table, columns)]
         unread = [cells for _, cells in read_table(aside, columns)] if aside.is_file() else []
+        if not (folder / BEFORE).is_file():
+            write_text(folder / BEFORE, _as_csv(columns, rows))
+        before = {cells["file_name"]: cells for _, cells in read_table(folder / BEFORE, columns)}
     known = {cells["file_name"] for cells in rows + unread}
-    for file, label in labels.items():
+    for file in (*labels, *taken_back):
         if file not in known:
             raise PocketganError(f"{table} names no {file!r}; give a file_name that it has")
+    for label in labels.values():
         if label is not None and not 0 <= label < (len(names) or label + 1):
             raise PocketganError(f"{label} is no label of {folder}: they run from 0 to {len(names) - 1}")
     kept: list[dict[str, str]] = []
     put_aside: list[dict[str, str]] = []
     for cells in sorted(rows + unread, key=lambda cells: int(cells["latent_row"])):
         label = labels.get(cells["file_name"])
+        if cells["file_name"] in taken_back and cells["file_name"] in before:
+            kept.append(before[cells["file_name"]])
+            continue
         if label is not None:
             cells = {**cells, "label": str(label), "label_source": PERSON}
             cells |= {"class_name": names[label]} if names else {}

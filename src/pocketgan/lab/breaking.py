@@ -15,6 +15,7 @@ from pocketgan.recipes.pairs import PAIRS
 STEPS = 1500  # of both
 RECIPE = "mlp-bn"
 BATCH = 64  # of that recipe
+SLOWLY: dict[str, str | int | float] = {"lr_g": 1e-4, "lr_d": 1e-4}  # both at half its rate
 FOLDER, PLAIN = ".lab", "without-batchnorm.toml"  # beside the runs; hidden, so it is taken for no run
 
 
@@ -130,6 +131,18 @@ CARDS = {
             alarms=("generator's steps", "classes", "variety", "distinct"),
             why="It leaps from one image that fools the discriminator to the next, and all latents leap together.",
             remedy="a lower --lr-g: a tenth, for a start",
+        ),
+        Card(
+            id="no-batchnorm",
+            title="No BatchNorm",
+            question="The generator has no BatchNorm, and both learn slowly. How alike do a hundred images look?",
+            options=SLOWLY,
+            twin=SLOWLY,
+            batch_norm=False,
+            alarms=("variety", "distinct", "classes"),
+            why="From layer to layer the latents' differences shrink, so that all give nearly one image. BatchNorm "
+            "scales them up again in each layer; without it the generator must first learn to tell latents apart.",
+            remedy="BatchNorm after each hidden layer of the generator, or larger first weights",
         ),
         Card(
             id="batch-of-two",

@@ -82,9 +82,24 @@ def centred_as_mnist(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return canvas
 
 
-def inverted(model: Model, target: Tensor, label: int | None, watch: Callable[[float, str], None]) -> dict[str, Any]:
-    """The latent whose image comes nearest to a picture, and what the guide reads in both."""
-    found = model.invert(target, label=label, watch=watch)
+def shown(picture: Tensor) -> dict[str, Any]:
+    """A picture, uint8 ``[1, C, H, W]``, as a page shows it."""
+    return {"shape": list(picture.shape[1:]), "image": base64.b64encode(picture.numpy().tobytes()).decode()}
+
+
+def inverted(
+    model: Model,
+    target: Tensor,
+    label: int | None,
+    watch: Callable[[float, str], None],
+    stage: Callable[[dict[str, Any]], None] = lambda told: None,
+) -> dict[str, Any]:
+    """The latent whose image comes nearest to a picture, and what the guide reads in both; `stage` sees the descent."""
+
+    def look(step: int, images: Tensor, errors: Tensor) -> None:
+        stage({"step": step, "error": float(errors[0]), **shown(images)})
+
+    found = model.invert(target, label=label, watch=watch, look=look)
     guide = guide_for(model.shape, model.class_names, "cpu")
     read = None
     if guide is not None:

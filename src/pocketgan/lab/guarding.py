@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 SAFE = ("GET", "HEAD")
 MOST_BODY = 64 << 10  # bytes of a request
 MOST_UPLOAD = 4 << 20  # of one that brings a picture
-UPLOADS = "/invert"  # what the paths of these end with
+UPLOADS = ("/invert", "/target")  # what the paths of these end with
 TOKEN = "token"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; "

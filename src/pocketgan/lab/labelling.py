@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,13 @@ def fakes_of(run: RunFolder) -> dict[str, Any]:
     }
 
 
-def label(run: RunFolder, labels: Mapping[str, int | None]) -> dict[str, Any]:
+def label(run: RunFolder, labels: Mapping[str, int | None], taken_back: Collection[str] = ()) -> dict[str, Any]:
     """Write a person's labels into the table of the fakes, as an edit by hand does; S1 as it then is.
 
     The run's `scores.json` gets it too, where S1 was counted before.
     """
     with run.alone():
-        fakes = set_labels(run.fakes, labels)
+        fakes = set_labels(run.fakes, labels, taken_back)
         counted = s1_of(run, fakes)
         scores = run.scores()
         if scores is not None and counted is not None and scores.s1 is not None:

@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from pocketgan import api
 from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.export import FORMATS
 from pocketgan.lab import drawing, labelling
 from pocketgan.lab.breaking import CARDS, prepare, twin_words, words_of
 from pocketgan.lab.guarding import PAPER, Guard, Keys
@@ -71,9 +72,10 @@ class Start(Body):
 
 
 class Labels(Body):
-    """A person's labels by file name; null sets a fake aside."""
+    """A person's labels by file name; null sets a fake aside. What is taken back is as it was before them."""
 
-    labels: dict[str, int | None] = Field(max_length=1000)
+    labels: dict[str, int | None] = Field(default={}, max_length=1000)
+    taken_back: list[str] = Field(default=[], max_length=1000)
 
 
 class Fit(Body):
@@ -93,7 +95,7 @@ class Compare(Body):
 class Export(Body):
     """Formats to export to."""
 
-    to: list[str] = Field(min_length=1, max_length=3)
+    to: list[str] = Field(min_length=1, max_length=len(FORMATS))
 
 
 class Wanted(BaseModel):
@@ -370,12 +372,22 @@ class Lab:
         model = await self.look(self.models.get, identity)
         target = await self.look(drawing.target_of, given, test, model, centred, self.scratch)
 
-        def work(watch: Watch) -> dict[str, Any]:
-            return drawing.inverted(api.load(self.models.place(identity), "cpu"), target, label, watch)
+        stages: list[dict[str, Any]] = []
 
-        return self._job(
-            "invert", f"pocketgan steer invert {self.models.named(identity)} PICTURE.png --out INVERTED", work
-        )
+        def work(watch: Watch) -> dict[str, Any]:
+            model = api.load(self.models.place(identity), "cpu")
+            return drawing.inverted(model, target, label, watch, stages.append)
+
+        command = f"pocketgan steer invert {self.models.named(identity)} PICTURE.png --out INVERTED"
+        return self._job("invert", command, work, stages)
+
+    async def target(self, request: Request) -> Response:
+        """The picture that would be brought back, as the model's size has it."""
+        identity, given = request.path_params["model"], await request.body()
+        centred, test = request.query_params.get("centred") == "1", _whole(request, "test", 1_000_000)
+        model = await self.look(self.models.get, identity)
+        picture = await self.look(drawing.target_of, given, test, model, centred, self.scratch)
+        return JSONResponse({**drawing.shown(picture), "command": "pocketgan steer invert"})
 
     # ---- label -----------------------------------------------------------------------------------------------------
 
@@ -384,7 +396,7 @@ class Lab:
 
     async def set_labels(self, request: Request) -> Response:
         asked = await self._body(request, Labels)
-        return JSONResponse(await self.look(labelling.label, self._run(request), asked.labels))
+        return JSONResponse(await self.look(labelling.label, self._run(request), asked.labels, asked.taken_back))
 
     async def compared(self, request: Request) -> Response:
         return JSONResponse(await self.look(labelling.compared, self._run(request)))
@@ -445,8 +457,10 @@ class Lab:
         job.cancelled = True
         return JSONResponse(job.as_json())
 
-    def _job(self, kind: str, command: str, work: Callable[[Watch], Any]) -> Response:
-        return JSONResponse(self.jobs.start(kind, command, work).as_json(), 202)
+    def _job(
+        self, kind: str, command: str, work: Callable[[Watch], Any], stages: list[dict[str, Any]] | None = None
+    ) -> Response:
+        return JSONResponse(self.jobs.start(kind, command, work, stages).as_json(), 202)
 
     # ---- the rest --------------------------------------------------------------------------------------------------
 
@@ -518,6 +532,7 @@ class Lab:
             Route(f"{model}/picture", self.picture, methods=get),
             Route(f"{model}/fit", self.fit, methods=post),
             Route(f"{model}/invert", self.invert, methods=post),
+            Route(f"{model}/target", self.target, methods=post),
             WebSocketRoute(f"{model}/draw", self.draw),
             Route("/api/jobs/{job:str}", self.job, methods=get),
             Route("/api/jobs/{job:str}/cancel", self.cancel, methods=post),

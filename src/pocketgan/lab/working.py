@@ -38,15 +38,20 @@ class Job:
         ``waiting``, ``working``, ``done``, ``failed`` or ``cancelled``; the share that is done, and what it says.
     notes
         All shares and notes so far, thinned.
+    stages
+        What there is to see of it so far, where it has any.
     result, why
         What it gave; why it failed.
     """
 
-    def __init__(self, kind: str, command: str, work: Callable[[Watch], Any]) -> None:
+    def __init__(
+        self, kind: str, command: str, work: Callable[[Watch], Any], stages: list[dict[str, Any]] | None = None
+    ) -> None:
         self.id, self.kind, self.command, self.work = secrets.token_hex(8), kind, command, work
         self.state: Literal["waiting", "working", "done", "failed", "cancelled"] = "waiting"
         self.done, self.note, self.why = 0.0, "", ""
         self.notes: list[tuple[float, str]] = []
+        self.stages = [] if stages is None else stages
         self.result: Any = None
         self.cancelled = False
 
@@ -83,6 +88,7 @@ class Job:
             "done": self.done,
             "note": self.note,
             "notes": self.notes[-100:],
+            "stages": self.stages,
             "why": self.why,
             "result": self.result,
             "command": self.command,
@@ -97,15 +103,17 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
-    def start(self, kind: str, command: str, work: Callable[[Watch], Any]) -> Job:
-        """Put work behind what waits.
+    def start(
+        self, kind: str, command: str, work: Callable[[Watch], Any], stages: list[dict[str, Any]] | None = None
+    ) -> Job:
+        """Put work behind what waits; what it puts into `stages` is shown while it works.
 
         Raises
         ------
         UsageError
             Too much waits already.
         """
-        job = Job(kind, command, work)
+        job = Job(kind, command, work, stages)
         with self._lock:
             if sum(other.state in ("waiting", "working") for other in self._jobs.values()) >= MOST_WAITING:
                 raise UsageError("too much work waits already; let some of it end, or cancel it")

@@ -223,6 +223,7 @@ class Model:
         label: int | str | None = None,
         seed: int = 0,
         watch: Callable[[float, str], None] = lambda done, note: None,
+        look: Callable[[int, Tensor, Tensor], None] | None = None,
     ) -> Inversion:
         """The latents whose images come nearest to pictures.
 
@@ -236,6 +237,8 @@ class Model:
             Of the starts.
         watch
             Told the share that is done, and a note.
+        look
+            Shown the descent, as `steer.search.invert` tells.
 
         Raises
         ------
@@ -252,6 +255,7 @@ class Model:
             classes=classes if self.conditional else (),
             seed=seed,
             watch=watch,
+            look=look,
         )
 
     def _source(self, wish: Wish, stop: int) -> _Source:

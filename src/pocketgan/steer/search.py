@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pocketgan.core.errors import UsageError
-from pocketgan.core.pixels import to_floats, to_unit
+from pocketgan.core.pixels import to_bytes, to_floats, to_unit
 from pocketgan.core.rng import derive, latents
 from pocketgan.networks.contracts import Generator
 from pocketgan.steer.guides import Frozen
@@ -80,6 +80,7 @@ class Search:
 LOOKED_AT = 2048  # latents of the prior among whose images starts are chosen
 STARTS = 4
 INVERSION_STEPS = 200
+LOOKS = 10  # at the descent
 RATE = 0.1
 BEYOND = 2.0  # how far over sqrt(D) a norm may go; the prior's has a standard deviation of about 0.7
 
@@ -113,6 +114,7 @@ def invert(
     classes: Sequence[int] = (),
     seed: int = 0,
     watch: Callable[[float, str], None] = lambda done, note: None,
+    look: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Inversion:
     """The latents whose images come nearest to pictures, by squared error of the pixels.
 
@@ -130,6 +132,9 @@ def invert(
         Of the latents that starts are chosen from: for each picture those whose images are nearest.
     watch
         Told the share that is done, and a note.
+    look
+        Shown the descent at each tenth of its steps: the step from 0, for each picture the image that is nearest so
+        far, uint8 ``[N, C, H, W]`` and unpadded, and its error.
 
     Raises
     ------
@@ -146,7 +151,7 @@ def invert(
     apart = torch.cdist(target.flatten(1), to_floats(drawn, "unit").flatten(1))
     starts = apart.topk(STARTS, largest=False).indices.flatten()  # [N * STARTS]
     labels = None if asked is None else asked[starts]
-    z = _descend(generator, pool[starts], labels, target.repeat_interleave(STARTS, 0), watch)
+    z = _descend(generator, pool[starts], labels, target.repeat_interleave(STARTS, 0), watch, look)
     images = draw(z, labels).view(len(pictures), STARTS, *pictures.shape[1:])
     errors = (to_floats(images, "unit") - target.unsqueeze(1)).flatten(2).square().mean(2).sqrt()
     best, rows = errors.argmin(1), torch.arange(len(pictures))
@@ -155,7 +160,12 @@ def invert(
 
 
 def _descend(
-    generator: Generator, z: Tensor, labels: Tensor | None, goals: Tensor, watch: Callable[[float, str], None]
+    generator: Generator,
+    z: Tensor,
+    labels: Tensor | None,
+    goals: Tensor,
+    watch: Callable[[float, str], None],
+    look: Callable[[int, Tensor, Tensor], None] | None,
 ) -> Tensor:
     device = next(generator.parameters()).device
     goals, y = goals.to(device), None if labels is None else labels.to(device)
@@ -165,7 +175,12 @@ def _descend(
     for step in range(INVERSION_STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / INVERSION_STEPS)
         made = to_unit(generator(z.to(device), y), generator.pixels)
-        loss = (made - goals).square().flatten(1).mean(1).sum()
+        losses = (made - goals).square().flatten(1).mean(1)
+        if look is not None and step % (INVERSION_STEPS // LOOKS) == 0:
+            errors, best = losses.detach().sqrt().view(-1, STARTS).min(1)
+            nearest = made.detach().view(-1, STARTS, *made.shape[1:])[torch.arange(len(best)), best]
+            look(step, to_bytes(nearest, "unit").cpu(), errors.cpu())
+        loss = losses.sum()
         (z.grad,) = torch.autograd.grad(loss, [z])
         optimizer.step()
         with torch.no_grad():

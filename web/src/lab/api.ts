@@ -19,11 +19,13 @@ export interface Run {
   has_model?: boolean;
   has_fakes?: boolean;
   has_report?: boolean;
+  has_scorecard?: boolean;
   epochs_drawn?: number[];
   warnings?: { nimg: number; kind: string; words: string }[];
   s0?: number | null;
   s1?: number | null;
   verdict?: string | null;
+  events?: { event: string; nimg: number; loss_d?: number | null; loss_g?: number | null }[];
   launched?: { code: number | null; said: string; command: string };
   command?: string;
 }
@@ -74,11 +76,17 @@ export interface Card {
   remedy: string;
   command: string;
 }
+/** A picture, its bytes in base64. */
+export interface Shown {
+  shape: [number, number, number];
+  image: string;
+}
 export interface Job<T = unknown> {
   id: string;
   state: "waiting" | "working" | "done" | "failed" | "cancelled";
   done: number;
   note: string;
+  stages: (Shown & { step: number; error: number })[];
   why: string;
   result: T | null;
   command: string;

@@ -1,4 +1,4 @@
-import { socketAt } from "./api";
+import { socketAt, type Run } from "./api";
 
 export interface Hello {
   recipe: string;
@@ -47,6 +47,12 @@ type Message =
 
 const AGAIN_MS = 1000;
 const MOST_POINTS = 6000; // of the curve; more are thinned
+
+/** The mean losses of each epoch, as a run's events have them. */
+export const curveOf = (run: Run | null): Point[] =>
+  (run?.events ?? []).flatMap(({ event, nimg, loss_d, loss_g }) =>
+    event === "epoch" && loss_d != null && loss_g != null ? [[nimg, loss_d, loss_g] satisfies Point] : [],
+  );
 
 /** One training, as it is told while it runs. */
 export class Live {
