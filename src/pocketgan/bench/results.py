@@ -16,18 +16,18 @@ from pocketgan.runs.facts import ClassifierFile, Rate, Scores, Summary
 from pocketgan.runs.folder import CLASSIFIER, RunFolder
 from pocketgan.scorecard.card import CARD
 
-ORIGINALS = {  # by recipe: the original's letter, and what its author reports
-    "mlp": ("A", "no figures"),
-    "mlp-bn": ("B", "S1 18.00 % of 100"),
-    "dcgan": ("C", "100 fakes read as 9 10 9 13 12 6 11 10 10 10"),
-    "mlp-deep": ("D", "no figures"),
-    "dcgan-rotate": ("E", "no figures"),
+REPORTED = {  # by recipe: what its author reports
+    "mlp": "no figures",
+    "mlp-bn": "S1 18.00 % of 100",
+    "dcgan": "100 fakes read as 9 10 9 13 12 6 11 10 10 10",
+    "mlp-deep": "no figures",
+    "dcgan-rotate": "no figures",
 }
-CLASSIFIER_ORIGINALS = {
-    "cnn": ("A", "no figure"),
-    "mlp": ("B", "98.98 % (and S0 as 0.00 %)"),
-    "cnn-dense": ("C", "98.76 %"),
-    "linear-224": ("D", "no figure"),
+CLASSIFIER_REPORTED = {
+    "cnn": "no figure",
+    "mlp": "98.98 % (and S0 as 0.00 %)",
+    "cnn-dense": "98.76 %",
+    "linear-224": "no figure",
 }
 
 
@@ -116,8 +116,8 @@ def write_results(folders: Sequence[Path], out: Path) -> Path:
 
 HEAD = """# Results
 
-The recipes, trained on MNIST, and what the five original systems report. `pocketgan bench results` makes this page from
-stored runs (`zoo/`) and classifiers.
+The recipes, trained on MNIST, and what the authors of the five classroom projects report. `pocketgan bench results`
+makes this page from stored runs (`zoo/`) and classifiers.
 """
 
 NOTES = """S1 is the error of the classifier C on generated images. Its labels are those asked for (conditional
@@ -127,7 +127,7 @@ alone, on as many threads as the column says, mostly beside other work on the ma
 """
 
 CLASSIFIER_NOTE = """Errors are counted once, after the last epoch, on all test images with their own labels, so that
-error and accuracy add up to 100 %. (One original reports S0 as 0.00 % beside a test accuracy of 98.98 %; both cannot
+error and accuracy add up to 100 %. (One author reports S0 as 0.00 % beside a test accuracy of 98.98 %; both cannot
 hold for one classifier on the same images.)
 """
 
@@ -163,12 +163,11 @@ def _run_rows(runs: Sequence[StoredRun]) -> list[str]:
     rows = _table(*columns, "its author reports")
     for run in runs:
         summary, scores = run.summary, run.scores
-        letter, reported = ORIGINALS.get(summary.recipe, ("", ""))
         shares = _share(scores.s1), _share(scores.s1_10k), scores.s1_10k.labels_from if scores.s1_10k else ""
         minutes, speed = (summary.train_seconds or 0) / 60, summary.images_per_second or 0
         cost = f"{minutes:.1f}", f"{speed:,.0f}", summary.made_with.threads
-        name = f"`{summary.recipe}`" + (f" ({letter})" if letter else "")
-        rows.append(_row(name, summary.seed, _epochs(run), *shares, *cost, reported))
+        reported = REPORTED.get(summary.recipe, "")
+        rows.append(_row(f"`{summary.recipe}`", summary.seed, _epochs(run), *shares, *cost, reported))
     return rows
 
 
@@ -191,8 +190,7 @@ def _classifier_rows(classifiers: Sequence[ClassifierFile]) -> list[str]:
         name, test = about.recipe.name, about.test
         if test is None:
             raise UsageError(f"the classifier {name}, seed {about.recipe.seed}, was never tested; train it anew")
-        letter, reported = CLASSIFIER_ORIGINALS.get(name, ("", ""))
-        shown = f"`{name}`" + (f" ({letter})" if letter else "")
         figures = f"{1 - test.error:.2%}", _share(test), f"{test.errors} of {test.count:,}"
-        rows.append(_row(shown, about.recipe.seed, *figures, f"{about.train_seconds or 0:.0f}", reported))
+        reported, seconds = CLASSIFIER_REPORTED.get(name, ""), f"{about.train_seconds or 0:.0f}"
+        rows.append(_row(f"`{name}`", about.recipe.seed, *figures, seconds, reported))
     return rows

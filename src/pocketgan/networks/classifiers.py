@@ -15,7 +15,7 @@ from pocketgan.recipes.image_options import MIN_SIDE
 
 
 class CNN(nn.Module):
-    """Original A's: conv 5x5 padding 2 with 36 filters, ReLU, pool 2; the same with 32; linear. 45,458 parameters."""
+    """Of `mlp`'s project: conv 5x5 padding 2 with 36 filters, ReLU, pool 2; again with 32; linear. 45,458 weights."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class CNN(nn.Module):
 
 
 class MLPClassifier(nn.Module):
-    """Original B's "fully connected" network; its widths are not told: 512 and 256 with ReLU."""
+    """Of `mlp-bn`'s project: the "fully connected" network; its widths are not told: 512 and 256 with ReLU."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class MLPClassifier(nn.Module):
 
 
 class CNNDense(nn.Module):
-    """Original C's: two unpadded 3x3 convolutions (32, 64) with pooling, two dense layers (128, K); Keras' defaults."""
+    """Of `dcgan`'s project: two 3x3 convolutions (32, 64), pooled; two dense layers (128, K); Keras' defaults."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class CNNDense(nn.Module):
 
 
 class Linear224(nn.Module):
-    """Original D's: images repeated to 3 channels, resized to 224x224, one linear layer. 1,505,290 parameters."""
+    """Of `mlp-deep`'s project: images in 3 equal channels, resized to 224x224; one linear layer. 1,505,290 weights."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class Critique(NamedTuple):
     Attributes
     ----------
     logits
-        ``[B]``, positive for "real". A Sigmoid that an original has at the end is folded into BCE on these logits.
+        ``[B]``, positive for "real". A Sigmoid that its author put at the end is folded into BCE on these logits.
     features
         ``[B, F]``, the input of the last layer.
     class_logits

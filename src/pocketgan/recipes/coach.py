@@ -13,7 +13,7 @@ from pocketgan.recipes.papers import NOTHING_ADDED
 from pocketgan.recipes.recipe import Recipe
 
 R1_EVERY = {False: 1, True: 8}  # lazy where the networks have convolutions, which make it dear
-EPOCHS = {False: 60.0, True: 28.0}  # the linear pairs' is original A's first try; the other is `pocket-free`'s
+EPOCHS = {False: 60.0, True: 28.0}  # the linear pairs' was the first try on `mlp`; the other is `pocket-free`'s
 
 COACHED: dict[str, dict[str, Any]] = {
     "objective": {

@@ -11,7 +11,7 @@ class Preset(NamedTuple, Generic[RecipeT]):
     """One row of a table of presets."""
 
     recipe: RecipeT
-    about: str  # what it is, and what was chosen where an original leaves a thing open
+    about: str  # what it is, and what was chosen where its author left something open
 
 
 def _gan(name: str, **sections: Any) -> Recipe:
@@ -41,26 +41,26 @@ _GANS: list[tuple[Recipe, str]] = [
         model={"architecture": "mlp", "latent_dim": 100},
         objective={"fresh_latents": True},
         schedule={"batch_size": 100, "epochs": 100}),
-     "Original A: 100-256-784 against 784-256-100-1, told to train \"until indistinguishable\". Left open and chosen: "
+     "The classroom project \"GAN that Generates Synthetic Digit Images\": 100-256-784 against 784-256-100-1, told to train \"until indistinguishable\". Left open and chosen: "
      "Adam at 2e-4 with PyTorch's betas, batch 100, 100 epochs (or --until-good), new latents for the generator's step, "
      "discriminator losses added.", ),
     (_gan("mlp-bn",
         model={"architecture": "mlp-bn", "latent_dim": 100},
         optimizer={"beta1": 0.5},
         schedule={"batch_size": 64, "epochs": 50}),
-     "Original B: BatchNorm in the generator, LeakyReLU, BCE, 50 epochs. Left open and chosen: widths 256-512-1024 and "
+     "The classroom project \"DigitGAN\": BatchNorm in the generator, LeakyReLU, BCE, 50 epochs. Left open and chosen: widths 256-512-1024 and "
      "512-256, slope 0.2, Adam at 2e-4 with beta1 0.5, batch 64 (its classifier's summed losses fit 938 batches an epoch)."),
     (_gan("dcgan",
         model={"architecture": "dcgan", "latent_dim": 100},
         objective={"updates": "simultaneous"},
         optimizer={"eps": 1e-7, "precision": "auto"},
         schedule={"batch_size": 128, "epochs": 50}),
-     "Original C: TensorFlow's DCGAN with Keras' defaults; both players learn from one pass over the same fakes. Left "
-     "open and chosen: dropout 0.3, as in the tutorial it follows. Products are in bf16 where the processor has it (--precision fp32 is the original's)."),
+     "The classroom project \"GAN for MNIST Image Generation\": TensorFlow's DCGAN with Keras' defaults; both players learn from one pass over the same fakes. Left "
+     "open and chosen: dropout 0.3, as in the tutorial it follows. Products are in bf16 where the processor has it (its author's are in fp32: --precision fp32)."),
     (_gan("mlp-deep",
         model={"architecture": "mlp-deep", "latent_dim": 100},
         schedule={"batch_size": 64, "epochs": 60}),
-     "Original D: four linear layers against three, 60 epochs. Left open and chosen: widths 256-512-1024 and 512-256, "
+     "The classroom project \"GAN-Based MNIST Digit Generation\": four linear layers against three, 60 epochs. Left open and chosen: widths 256-512-1024 and 512-256, "
      "slope 0.2, PyTorch's betas, the same latents for both steps."),
     (_gan("dcgan-rotate",
         data={"rotate": 20},
@@ -68,24 +68,24 @@ _GANS: list[tuple[Recipe, str]] = [
         objective={"halves": "mean", "fresh_latents": True},
         optimizer={"beta1": 0.5, "beta2": 0.99, "precision": "auto"},
         schedule={"batch_size": 128, "epochs": 20}),
-     "Original E: a small unpadded pair whose generator ends in ReLU, on randomly turned digits, convolutions and "
+     "The classroom project \"Handwritten Digit Generator using GAN\": a small unpadded pair whose generator ends in ReLU, on randomly turned digits, convolutions and "
      "BatchNorm drawn from N(0, 0.02). Left open and chosen: turns of up to 20 degrees and the filters of the course it "
      "follows (256-128-64 and 16-32-64), discriminator losses averaged, and a last bias that begins at 0: PyTorch's own "
      "beginning makes half the seeds black for good and leaves the others a grey background. Products are in bf16 where "
-     "the processor has it (--precision fp32 is the original's)."),
+     "the processor has it (its author's are in fp32: --precision fp32)."),
 ]
 
 _CLASSIFIERS: list[tuple[ClassifierRecipe, str]] = [
     (ClassifierRecipe(name="cnn", architecture="cnn", epochs=5),
-     "Original A's: two 5x5 convolutions (36, 32), 45,458 parameters. Left open and chosen: Adam at 1e-3, batch 128, 5 epochs."),
+     "The classifier of `mlp`'s project: two 5x5 convolutions (36, 32), 45,458 parameters. Left open and chosen: Adam at 1e-3, batch 128, 5 epochs."),
     (ClassifierRecipe(name="mlp", architecture="mlp", epochs=5, batch_size=64),
-     "Original B's \"fully connected\" network, 5 epochs, reported as it comes (its author's 98.98 % looks like a "
+     "The \"fully connected\" classifier of `mlp-bn`'s project, 5 epochs, reported as it comes (its author's 98.98 % looks like a "
      "convolutional network's). Left open and chosen: widths 512 and 256, Adam at 1e-3, batch 64."),
     (ClassifierRecipe(name="cnn-dense", architecture="cnn-dense", epochs=5, eps=1e-7),
-     "Original C's: two convolutions and two dense layers, 5 epochs. Left open and chosen: 3x3 filters 32 and 64, 128 "
+     "The classifier of `dcgan`'s project: two convolutions and two dense layers, 5 epochs. Left open and chosen: 3x3 filters 32 and 64, 128 "
      "units, Keras' Adam, batch 128."),
     (ClassifierRecipe(name="linear-224", architecture="linear-224", epochs=5, batch_size=64),
-     "Original D's: one linear layer on images turned to 3 channels and 224x224. Left open and chosen: bilinear resizing, "
+     "The classifier of `mlp-deep`'s project: one linear layer on images turned to 3 channels and 224x224. Left open and chosen: bilinear resizing, "
      "Adam at 1e-3, batch 64, 5 epochs."),
     (ClassifierRecipe(name="judge", architecture="judge", split="fit", epochs=14, lr=4e-3, weight_decay=0.01, one_cycle=True,
         rotate=10, scale=0.1, shift=1.5),

@@ -26,7 +26,7 @@ from pocketgan.runs.facts import StartEvent
 from pocketgan.runs.folder import CLASSIFIER, RunFolder
 from pocketgan.training.classifiers import learning_and_test_sets, train_classifier
 
-FAKES = 100  # the classic assignment's fake data set
+FAKES = 100  # what the usual assignment asks for
 C_RECIPE = "cnn"  # recipe of C where none is asked for
 SECOND_CLASSIFIER = {"cnn": "cnn-dense"}  # labels fakes that nothing else can; another network than C
 
