@@ -318,6 +318,27 @@ def export(*models: str | Path, out: str | Path, quiet: bool = False) -> Path:
     return write_exports(models, user_path(out), quiet)
 
 
+def strangers(*, out: str | Path, quiet: bool = False) -> Path:
+    """Build what people bring (models, fakes, images, labels, tables), and write what the program makes of each.
+
+    Parameters
+    ----------
+    out
+        The Markdown file; one that is there is replaced.
+    quiet
+        As in `train`.
+
+    Raises
+    ------
+    PocketganError
+        Something is not taken as it is meant; the page says what.
+    """
+    from pocketgan.bench.strangers.page import write_strangers
+    from pocketgan.core.terminal import Display
+
+    return write_strangers(user_path(out), Display(quiet))
+
+
 def _some(seeds: Sequence[int]) -> list[int]:
     if not seeds or any(seed < 0 for seed in seeds):
         raise UsageError("--seeds: give at least one whole number from 0, such as 0,1,2")

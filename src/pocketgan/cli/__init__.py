@@ -265,6 +265,7 @@ COMMANDS = (
     Command("bench known-answers", bench.known_answers,   printing.path,       printing.path_facts),
     Command("bench steering",      bench.steering,        printing.path,       printing.path_facts),
     Command("bench export",        bench.export,          printing.path,       printing.path_facts),
+    Command("bench strangers",     bench.strangers,       printing.path,       printing.path_facts),
 )
 # fmt: on
 

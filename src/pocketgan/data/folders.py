@@ -253,7 +253,8 @@ def _not_empty(folder: Path, pictures: list[Path], skipped: Counter[str]) -> lis
 def _kinds(skipped: Counter[str]) -> str:
     """What was left out, the most frequent kinds first."""
     shown = [f"{count:,} {kind}" if count > 1 else kind for kind, count in skipped.most_common(MOST_SHOWN)]
-    more = f" and {len(skipped) - len(shown)} other kinds" if len(skipped) > len(shown) else ""
+    rest = len(skipped) - len(shown)
+    more = f" and {rest} other kind{'s' * (rest > 1)}" if rest else ""
     return ", ".join(shown) + more
 
 

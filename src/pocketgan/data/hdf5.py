@@ -32,7 +32,9 @@ def load_hdf5(path: Path, split: str, reading: ImageOptions) -> ImageSet:
     try:
         import h5py
     except ImportError:
-        raise UsageError(f"{path} is an HDF5 file, which needs h5py: pip install 'pocketgan[hdf5]'") from None
+        raise UsageError(
+            f"{path} is an HDF5 file, which needs h5py: pip install '.[hdf5]' in pocketgan's source folder"
+        ) from None
     try:
         with h5py.File(path, "r") as file:
             arrays: dict[str, Any] = {}

@@ -111,13 +111,15 @@ def learning_images(source: str | Path, split: str, reading: ImageOptions = AS_T
             continue
         count, first = int(shared.sum()), int(shared.nonzero()[0])
         if not reading.drop_test_images:
+            told = "1 image that is a test image" if count == 1 else f"{count:,} images that are test images"
             raise UsageError(
-                f"{images.name} has {count:,} images that are test images of {test.name} too (the first is its image "
-                f"{first}); what is learned from must not hold what it is tested on: --drop-test-images leaves them out"
+                f"{images.name} has {told} of {test.name} too (the first is its image {first}); what is "
+                "learned from must not hold what it is tested on: --drop-test-images leaves them out"
             )
         if count == len(images):
             raise UsageError(f"{images.name}: all {count:,} images are test images of {test.name}; none are left")
-        note = f"{images.name}: {count:,} images are left out, which are test images of {test.name}"
+        left = "1 image is left out, a" if count == 1 else f"{count:,} images are left out,"
+        note = f"{images.name}: {left} test image{'s' * (count > 1)} of {test.name}"
         images = replace(images.rows(~shared), notes=(*images.notes, note))
     return without_empty_classes(images)
 

@@ -19,8 +19,7 @@ def remarks(images: ImageSet, reading: ImageOptions) -> list[str]:
     pixels, said = images.images, []
     lowest, highest = int(pixels.min()), int(pixels.max())
     if lowest == highest:
-        cause = "; black ink on transparency needs --background white" if highest == 0 else ""
-        return [f"every pixel of all images is {highest}: there is nothing to learn{cause}"]
+        return [f"every pixel of all images is {highest}: there is nothing to learn"]
     if highest <= DARK:
         what, ends = next(
             (cause for most, cause in CAUSES.items() if highest == most), ("a smaller range of values", f"0:{highest}")

@@ -228,7 +228,7 @@ def _remarks(found: Sequence[Picture], reading: ImageOptions) -> list[str]:
         if hidden:
             other = "white" if reading.background == "black" else "black"
             remarks.append(
-                f"the ink of {_pictures(len(hidden))} of the background's own colour and cannot be seen: "
+                f"{_pictures(len(hidden))} drawn in the background's own colour and cannot be seen: "
                 f"give --background {other}"
             )
     if turned := sum(each.turned for each in found):

@@ -72,7 +72,7 @@ def image_set(
 def _laid_out(where: Where, array: NDArray[Any]) -> NDArray[Any]:
     """Images as ``[N, C, H, W]``, C 1 or 3, whichever way they lie."""
     if array.dtype.kind not in "buif" or not holds_images(array.shape):
-        raise PocketganError(f"{where} is {array.dtype} {list(array.shape)}, not numbers {LAYOUTS}; convert it")
+        raise PocketganError(f"{where} is {array.dtype} {list(array.shape)}; images are numbers {LAYOUTS}: convert it")
     if len(array) == 0:
         raise PocketganError(f"{where} holds no images")
     if array.ndim == 2:
@@ -142,7 +142,7 @@ def _of_one_hot(where: Where, labels: NDArray[Any]) -> NDArray[np.int64]:
     if not one.all():
         row = int(np.argmin(one))
         raise PocketganError(
-            f"{where} gives image number {row} {int((labels[row] != 0).sum())} of {labels.shape[1]} classes; "
+            f"{where} says {int((labels[row] != 0).sum())} of {labels.shape[1]} classes of image number {row}; "
             "one class for each image is needed (a single 1 in its row)"
         )
     return np.asarray(labels.argmax(1), np.int64)

@@ -19,6 +19,7 @@ PACKED = {
     b"Rar!": "RAR",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+ONNX_FIELDS = (b"\x12", b"\x1a", b"\x22", b"\x28", b"\x32", b"\x3a", b"\x42")  # of onnx.proto, behind ir_version
 
 
 class Kind(NamedTuple):
@@ -78,7 +79,7 @@ def _other_kind(content: bytes) -> Kind:
         return Kind("an HDF5 file of Keras")
     if begin[4:8] == b"TFL3":
         return Kind("a TensorFlow Lite file", "import the Keras file that it was made from")
-    if begin[:1] == b"\x08" and (b"pytorch" in begin or b"onnx" in begin.lower() or b"tf2onnx" in begin):
+    if begin[:1] == b"\x08" and 0 < begin[1] < 32 and begin[2:3] in ONNX_FIELDS:
         return Kind("an ONNX file", f"import what it was made from: {SAVE}")
     if begin.startswith(b"\x93NUMPY"):
         return Kind("a NumPy array", "if it holds images, give it to `evaluate`")

@@ -18,6 +18,7 @@ from pocketgan.networks.contracts import Generator
 DRAWN = 100  # images that the guide reads
 COUNTED = 1000  # images that an imported classifier reads
 MUCH = 0.05  # more confidence than the import's own images get: another network is likelier
+ALIKE = 0.02  # less difference in confidence than that tells nothing
 WELL = 0.8  # share of its confidence on real images with which the guide reads good fakes
 NAMED = 0.5  # share of classes as asked for that chance does not give
 
@@ -102,7 +103,8 @@ def _warnings(real: float, readings: tuple[Reading, ...]) -> list[str]:
             f"{own.right:.0%} as it was imported; import it again with {named.options} if it was trained so"
         )
     else:
-        best = max(others, key=lambda one: one.sureness, default=own)
+        most = max((one.sureness for one in others), default=own.sureness)
+        best = next((one for one in others if one.sureness > most - ALIKE), own)  # the usual ones are tried first
         if best.sureness > own.sureness + MUCH:
             told.append(
                 f"with {best.words} the guide is {best.sureness:.0%} sure of its images, and {own.sureness:.0%} as it "

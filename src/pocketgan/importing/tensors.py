@@ -75,7 +75,9 @@ def read_weights(path: Path, key: str = "") -> Weights:
     if one and key:
         raise UsageError(f"{path} is {kind.what}, which holds one network; drop --key")
     if "Keras" in kind.what and find_spec("h5py") is None:
-        raise UsageError(f"{path} is {kind.what}, which needs h5py: pip install 'pocketgan[keras]'")
+        raise UsageError(
+            f"{path} is {kind.what}, which needs h5py: pip install '.[keras]' in pocketgan's source folder"
+        )
     if content[8:9] == b"{":
         weights = Weights(kind.what, _from_safetensors(path, content)[0])
     else:

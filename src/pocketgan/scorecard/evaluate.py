@@ -132,11 +132,11 @@ def _origin(subject: Model | ImageSet, split: str, trained_on: str | None, shapi
     if trained_on is None:
         trained_on = "fit" if split == "val" else "train"
     if trained_on in ("train", "fit"):
-        return _Origin(subject.name, _dataset_of(subject), trained_on, AS_THEY_ARE)
+        return _Origin(subject.name, dataset_of(subject), trained_on, AS_THEY_ARE)
     return _Origin(subject.name, trained_on, "fit" if split == "val" else "train", shaping)
 
 
-def _dataset_of(images: ImageSet) -> str:
+def dataset_of(images: ImageSet) -> str:
     """The data set of the table that given images imitate: of their classes, or else the first of their shape."""
     like = dataset_like(images.shape, images.class_names)
     named = like or next((row for row in DATASETS.values() if row.shape == images.shape and row.is_here()), None)
