@@ -1,4 +1,4 @@
-"""`bench steering`: every method on every generator, measured by the judge, with a grid each."""
+"""`bench steering`: every method on every generator, measured by the judge, with a sheet of pictures each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from pocketgan.report import renew_steering
 from pocketgan.scorecard.yardstick import JudgedImages
 from pocketgan.steer.fits import METHODS, ClassFigures, Figures, FitFacts, Fitted, read_figures, save_figures
 
-GRID_COLUMNS = 10
+SHOWN = 10  # images of each class in a picture
+SHEET_COLUMNS, SHEET_GAP = 3, 8  # pictures side by side in a sheet, and the pixels between them
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def steering_results(
     seed: int,
     display: Display,
 ) -> Path:
-    """Fit every method to every generator, measure it, and write the tables as Markdown with a grid for each.
+    """Fit every method to every generator, measure it, and write the tables as Markdown with a sheet of pictures.
 
     A fit that lies in a model's folder and was made with the same latents, steps and seed is measured as it is; its
     figures are kept beside it, so that a command that was stopped goes on, and the model's steering page tells them.
@@ -93,7 +94,7 @@ def steering_results(
     models
         Unconditional generators of MNIST's digits.
     out
-        The Markdown file; grids go into a folder of the same name.
+        The Markdown file; a sheet of pictures for each generator goes into a folder of the same name.
     methods
         Names of the table; all without any. The bank is always among them.
     count
@@ -111,8 +112,8 @@ def steering_results(
     chosen = [FIRST, *(name for name in methods or METHODS if name != FIRST)]
     judge, test = Judge.load(device="cpu"), load_images("mnist", "test")
     real, budget = JudgedImages(test, judge.read_kept(test)), _Budget(latents, steps, seed)
-    grids = out.with_suffix("")
-    measured = [one for path in models for one in _one_model(path, chosen, judge, real, grids, count, budget, display)]
+    sheets = out.with_suffix("")
+    measured = [one for path in models for one in _one_model(path, chosen, judge, real, sheets, count, budget, display)]
     write_text(out, markdown(measured, out, latents, steps, judge))
     return out
 
@@ -122,7 +123,7 @@ def _one_model(
     methods: Sequence[str],
     judge: Judge,
     real: JudgedImages,
-    grids: Path,
+    sheets: Path,
     count: int,
     budget: _Budget,
     display: Display,
@@ -131,26 +132,27 @@ def _one_model(
     kept = [name for name, one in model.steer.everything().items() if _Budget.of(one.facts) == budget]
     home, name = model.folder, f"{model.recipe.name}-{model.recipe.seed}"
     bank: _Drawn | None = None
-    measured = []
+    measured, pictures = [], []
     for method in methods:
         if method in kept:
             fitted = model.steer.fitted(method)
         else:
             with display.bar(f"{name}: {method}", 1.0) as bar:
                 fitted = model.steer.fit(method, **budget._asdict(), keep=False, watch=bar.update)
-        counts, picture = _counts(fitted, count), grids / f"{name}-{method}.png"
+        counts = _counts(fitted, count)
         known = read_figures(home, method) if home is not None and method in kept else None
-        if known is None or (known.judge, known.count) != (judge.version, sum(counts.values())) or not picture.exists():
+        if known is None or (known.judge, known.count) != (judge.version, sum(counts.values())):
             if bank is None:
                 bank = _draw(model, judge, FIRST, _counts(model.steer.fitted(FIRST), count), budget.seed + 1)
             drawn = bank if method == FIRST else _draw(model, judge, method, counts, budget.seed + 1)
             again = _draw(model, judge, method, counts, budget.seed + 2, checked=True)
             known = _measure(name, model, fitted, judge, real, drawn, again, bank.like(drawn))
-            write_bytes(picture, to_png(_grid(drawn)))
             if home is not None and method in kept:
                 save_figures(home, known)
         measured.append(known)
+        pictures.append(_picture(model, method, counts, budget.seed + 1))
         display.line(f"{name} {method}: {known.hit:.2%} hits, worst class {known.worst:.2%}")
+    write_bytes(sheets / f"{name}.png", to_png(sheet(pictures)))
     if home is not None and kept:
         display.line(f"the page with these figures: {renew_steering(home)}")
     return measured
@@ -235,8 +237,17 @@ def _measure(
     )
 
 
-def _grid(drawn: _Drawn) -> Tensor:
-    """A row for each class, its first images."""
-    columns = min(GRID_COLUMNS, int(drawn.labels.unique(return_counts=True)[1].min()))
-    rows = [drawn.samples.images[drawn.labels == label][:columns] for label in drawn.labels.unique()]
+def _picture(model: Model, method: str, counts: Mapping[int, int], seed: int) -> Tensor:
+    """A row for each class, its first images: uint8 ``[C, H, W]``."""
+    columns = min(SHOWN, *counts.values())
+    rows = [model.sample(columns, label=label, method=method, seed=derive(seed, label)).images for label in counts]
     return grid(torch.cat(rows), columns=columns)
+
+
+def sheet(pictures: Sequence[Tensor]) -> Tensor:
+    """Pictures uint8 ``[C, H, W]`` of any sizes, three side by side, each at the top left of its place."""
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+    places = torch.zeros(len(pictures), pictures[0].shape[0], height, width, dtype=torch.uint8)
+    for place, picture in zip(places, pictures, strict=True):
+        place[:, : picture.shape[1], : picture.shape[2]] = picture
+    return grid(places, columns=SHEET_COLUMNS, gap=SHEET_GAP, background=255)

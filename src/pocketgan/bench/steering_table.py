@@ -74,10 +74,9 @@ def markdown(found: list[Figures], out: Path, latents: int, steps: int, judge: J
             f"{one.fit_seconds + one.collect_seconds:.1f} |"
             for one in own
         ]
-        for one in own:
-            lines += ["", f"### {generator}, {one.method}", ""]
-            lines += [f"![a row for each class]({out.stem}/{generator}-{one.method}.png)"]
-        lines += [""]
+        names = ", ".join(one.method for one in own)
+        lines += ["", f"A row for each class; from left to right, then down: {names}.", ""]
+        lines += [f"![pictures of {generator} by {names}]({out.stem}/{generator}.png)", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
