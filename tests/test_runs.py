@@ -24,7 +24,7 @@ NAMES = {
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_other_module_names_a_file_of_a_run(path: Path) -> None:
-    if path.parent.name == "runs":
+    if path.parent.name in ("runs", "strangers"):  # what strangers bring has such names too
         return
     texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
     assert not texts & NAMES
