@@ -87,6 +87,8 @@ def test_each_parameter_takes_or_refuses_anything(name: str, elsewhere: Path) ->
         for value in ODD:
             if trains and one.name == "data" and value is None:
                 continue  # it would train on MNIST
+            if trains and one.name == "data" and getattr(value, "ndim", 0) == 4 and "uint8" in str(value.dtype):
+                continue  # it would train on these
             with ours():
                 function(**{**needed, one.name: value})
     first = [needed.pop(one.name) for one in places if one.kind is one.POSITIONAL_OR_KEYWORD and one.name in needed]

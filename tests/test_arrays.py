@@ -180,7 +180,10 @@ def test_splits_go_by_the_names_of_their_arrays(tmp_path: Path, form: str) -> No
     np.savez(tmp_path / "medmnist.npz", **arrays)
     train = load_images(tmp_path / "medmnist.npz")
     same(train, GREY[:3, None], LABELS[:3])
-    said(train, "val", "left out")
+    said(train, "is the split val, so that fit is all of")
+    fit, val = load_images(tmp_path / "medmnist.npz", "fit"), load_images(tmp_path / "medmnist.npz", "val")
+    same(val, GREY[3:4, None], LABELS[3:4])
+    assert (fit.digest, fit.split, val.split) == (train.digest, "fit", "val")
     same(load_images(tmp_path / "medmnist.npz", "test"), GREY[4:, None], LABELS[4:])
 
 

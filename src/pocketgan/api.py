@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from pocketgan.core.arguments import Seed, checked
+from pocketgan.core.arguments import Images, Seed, checked
 from pocketgan.core.errors import UsageError
 from pocketgan.core.files import user_path
 from pocketgan.steer import LATENTS, STEPS
 
 if TYPE_CHECKING:
-    from numpy import ndarray
     from torch import Tensor
 
     from pocketgan.core.machine import Machine
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from pocketgan.models.judge import Judge
     from pocketgan.models.model import Model
     from pocketgan.models.summary import ModelInfo
-    from pocketgan.recipes import ClassifierRecipe, Recipe
+    from pocketgan.recipes import ClassifierRecipe, ImageOptions, Recipe
     from pocketgan.recipes.costs import RecipeRow
     from pocketgan.runs.folder import RunFolder
     from pocketgan.scorecard.card import Scorecard
@@ -56,7 +55,7 @@ def run(
     recipe: str | Path | Recipe | None = None,
     *,
     out: str | Path | None = None,
-    data: str | Path | None = None,
+    data: str | Path | Images | None = None,
     data_folder: str | Path | None = None,
     generator: Factory | None = None,
     discriminator: Factory | None = None,
@@ -109,6 +108,7 @@ def run(
     """
     _compute_with(threads)
     from pocketgan.core.terminal import Display
+    from pocketgan.data.given import name_of
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.model import Model
     from pocketgan.runs.facts import Scores
@@ -145,7 +145,7 @@ def run(
         display.line(f"[2/5] generating {steps.FAKES} fakes with their latents")
         steps.generate(folder, model, steps.reader_for(folder, model, learner, display))
     if not model.class_names:
-        display.line(f"[3/5] {wanted.data.source} has no labels: no classifier, no S0 and no S1")
+        display.line(f"[3/5] {name_of(wanted.data.source)} has no labels: no classifier, no S0 and no S1")
     elif "classify" not in skip:
         display.line(f"[3/5] classifier C: {steps.recipe_of(learner).name}")
         steps.classify(folder, learner, device, display)
@@ -197,7 +197,7 @@ def train(
     recipe: str | Path | Recipe | None = None,
     *,
     out: str | Path,
-    data: str | Path | None = None,
+    data: str | Path | Images | None = None,
     data_folder: str | Path | None = None,
     generator: Factory | None = None,
     discriminator: Factory | None = None,
@@ -227,7 +227,10 @@ def train(
     data
         Images to learn from: the name of a data set (``pocketgan datasets`` lists them; downloaded once), a folder of
         pictures (one folder in it for each class, or none), an NPZ, NPY or IDX file, an IDX folder, a folder of Parquet
-        files, or hf:OWNER/NAME on the Hugging Face hub. Without it the recipe decides.
+        files, or hf:OWNER/NAME on the Hugging Face hub. Without it the recipe decides. In Python also images
+        themselves: an `ImageSet`, an array or a tensor, a pair (images, labels), a dict of arrays such as
+        scikit-learn's Bunch, a data set of torch, or a Dataset or DatasetDict of Hugging Face. The run keeps their
+        digest and no copy: give the same object again to go on.
     data_folder
         Where the files of the data set by name lie that were downloaded by hand: those whose checksums are right are
         copied to where downloads are kept.
@@ -298,7 +301,7 @@ def train_classifier(
     recipe: str | Path | ClassifierRecipe = "cnn",
     *,
     out: str | Path,
-    data: str | Path | None = None,
+    data: str | Path | Images | None = None,
     data_folder: str | Path | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -338,7 +341,7 @@ def train_classifier(
 def train_judge(
     *,
     out: str | Path,
-    data: str | Path | None = None,
+    data: str | Path | Images | None = None,
     data_folder: str | Path | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -391,7 +394,7 @@ def _wanted(recipe: str | Path | Recipe | None, fields: dict[str, Any], coach: b
 
 def _fields(
     options: dict[str, Any],
-    data: str | Path | None,
+    data: str | Path | Images | None,
     generator: Factory | None = None,
     discriminator: Factory | None = None,
     *,
@@ -402,7 +405,7 @@ def _fields(
 
     if data_folder is not None:
         _take_files(data_folder, data)
-    fields = options if data is None else {**options, "source": str(data)}
+    fields = options if data is None else {**options, "source": _source(data, "data")}
     if generator is None and discriminator is None:
         return fields
     if generator is None or discriminator is None or "networks" in options:
@@ -410,11 +413,28 @@ def _fields(
     return {**fields, "networks": remember_classes(generator, discriminator)}
 
 
-def _take_files(folder: str | Path, data: str | Path | None) -> None:
+def _source(images: str | Path | Images, argument: str) -> str:
+    """What stands in a recipe for images that are given by a name or a path, or as an object."""
+    if isinstance(images, str | Path):
+        return str(images)
+    from pocketgan.data.given import source_of
+
+    return source_of(images, argument)
+
+
+def _image_set(images: str | Path | Images, argument: str, reading: ImageOptions, split: str = "train") -> ImageSet:
+    """Images as a set: one that is given is itself, whatever else holds them is read."""
+    from pocketgan.data.image_set import ImageSet
+    from pocketgan.data.load import load_images
+
+    return images if isinstance(images, ImageSet) else load_images(_source(images, argument), split, reading)
+
+
+def _take_files(folder: str | Path, data: str | Path | Images | None) -> None:
     """Keep copies of the files of the data set `data` from a folder."""
     from pocketgan.data.datasets import DATASETS, take_files
 
-    if data is None or str(data) not in DATASETS:
+    if not isinstance(data, str | Path) or str(data) not in DATASETS:
         raise UsageError(f"--data-folder {folder} holds the files of a data set known by name; name it with --data")
     take_files(user_path(folder), [str(data)])
 
@@ -641,7 +661,7 @@ def _asked(label: int | str | None, digit: int | None) -> int | str | None:
 
 @checked
 def label_images(
-    images: ImageSet | str | Path,
+    images: str | Path | Images,
     *,
     classifier: Classifier | str | Path = "guide",
     out: str | Path,
@@ -659,7 +679,8 @@ def label_images(
     Parameters
     ----------
     images
-        A folder of pictures, an NPZ, NPY or IDX file, mnist, or a run or model folder (its output is labelled).
+        A folder of pictures, an NPZ, NPY or IDX file, mnist, or a run or model folder (its output is labelled); in
+        Python also images as an object, as in `train`.
     classifier
         A classifier's folder, a run's folder (its C is taken), or guide, the shipped one for MNIST's digits.
     out
@@ -687,8 +708,6 @@ def label_images(
     """
     from pocketgan.core.files import refuse_existing
     from pocketgan.core.terminal import Display
-    from pocketgan.data.image_set import ImageSet
-    from pocketgan.data.load import load_images
     from pocketgan.models.classifier import Classifier
     from pocketgan.models.model import Model
     from pocketgan.models.saved import holds
@@ -698,12 +717,10 @@ def label_images(
 
     refuse_existing(user_path(out))
     reader = classifier if isinstance(classifier, Classifier) else Classifier.load(classifier, device)
-    if isinstance(images, ImageSet):
-        chosen = images
-    elif holds(images, MODEL):
-        chosen = Model.load(images, device).sample(count, seed=seed)
+    if isinstance(images, str | Path) and holds(images, MODEL):
+        chosen: ImageSet = Model.load(images, device).sample(count, seed=seed)
     else:
-        chosen = load_images(images, split, image_options(options))
+        chosen = _image_set(images, "images", image_options(options), split)
         Display().lines(chosen.notes)
     return write_labels(user_path(out), reader, chosen)
 
@@ -834,12 +851,12 @@ def export_model(
 
 @checked
 def evaluate(
-    subject: Model | ImageSet | Tensor | ndarray | str | Path,
+    subject: Model | str | Path | Images,
     *,
     split: str = "test",
     count: int = 10_000,
     seed: Seed = 0,
-    trained_on: str | Path | None = None,
+    trained_on: str | Path | Images | None = None,
     judge: Judge | str | Path | None = None,
     tstr: bool = False,
     out: str | Path | None = None,
@@ -853,7 +870,7 @@ def evaluate(
     ----------
     subject
         A run folder, a model folder, or images: a folder of pictures or a ZIP or TAR file of one, an NPZ, NPY or IDX
-        file. In Python also a model, an image set, or bytes (uint8) as a tensor or an array.
+        file. In Python also a model, or images as an object, as in `train`.
     split
         Real images to measure against: test, or val for what was trained on fit.
     count
@@ -862,7 +879,8 @@ def evaluate(
         Of a model's latents, and of the draw from a larger set.
     trained_on
         What the model of given images learned from, to tell copies: a source of images, or train or fit of the data set
-        by name that has their shape and classes. Without it train of that one (fit with split val).
+        by name that has their shape and classes. Without it train of that one (fit with split val). Of a model that
+        learned from an object of Python's: the same object, where it was not given to this process yet.
     judge
         A judge's folder; without it the shipped one that knows the images, as there is for MNIST's digits.
     tstr
@@ -885,7 +903,6 @@ def evaluate(
     from pocketgan.core.files import refuse_existing
     from pocketgan.core.terminal import Display
     from pocketgan.data.image_set import ImageSet
-    from pocketgan.data.load import load_images
     from pocketgan.models.judge import Judge
     from pocketgan.models.model import Model
     from pocketgan.models.saved import holds
@@ -897,9 +914,10 @@ def evaluate(
     if out is not None:
         refuse_existing(user_path(out))
     reading, display, where = image_options(options), Display(quiet), find_device(device)
-    subject = _subject(subject)
-    if isinstance(subject, str | Path):
-        subject = Model.load(subject, device) if holds(subject, MODEL) else load_images(subject, "train", reading)
+    if isinstance(subject, str | Path) and holds(subject, MODEL):
+        subject = Model.load(subject, device)
+    elif not isinstance(subject, Model):
+        subject = _image_set(subject, "subject", reading)
     if isinstance(subject, ImageSet):
         display.lines(subject.notes)
     scored = score(
@@ -908,7 +926,7 @@ def evaluate(
         split=split,
         count=count,
         seed=seed,
-        trained_on=None if trained_on is None else str(trained_on),
+        trained_on=None if trained_on is None else _source(trained_on, "trained_on"),
         tstr=tstr,
         shaping=reading.shaping,
         device=where,
@@ -919,19 +937,9 @@ def evaluate(
     return scored.card
 
 
-def _subject(subject: Model | ImageSet | Tensor | ndarray | str | Path) -> Model | ImageSet | str | Path:
-    """What is scored, images of other programs as an image set."""
-    if isinstance(subject, str | Path):
-        return subject
-    from pocketgan.data.image_set import ImageSet, as_bytes
-    from pocketgan.models.model import Model
-
-    return subject if isinstance(subject, Model | ImageSet) else ImageSet(as_bytes(subject))
-
-
 @checked
 def compare(
-    *subjects: Model | ImageSet | Tensor | ndarray | str | Path,
+    *subjects: Model | str | Path | Images,
     split: str = "test",
     count: int = 10_000,
     seed: Seed = 0,
@@ -969,6 +977,8 @@ def compare(
         A scorecard is damaged.
     """
     from pocketgan.core.files import refuse_existing, write_bytes
+    from pocketgan.models.model import Model
+    from pocketgan.recipes import image_options
     from pocketgan.report.comparison import write_comparison
     from pocketgan.scorecard.comparison import compare_subjects
     from pocketgan.scorecard.listing import above_table, leaderboard
@@ -978,7 +988,12 @@ def compare(
     if out is not None:
         refuse_existing(user_path(out))
     scored = partial(evaluate, split=split, count=count, seed=seed, judge=judge, device=device, quiet=quiet, **options)
-    comparison = compare_subjects([_subject(subject) for subject in subjects], scored)
+    reading = image_options(options)
+    given = [
+        subject if isinstance(subject, str | Path | Model) else _image_set(subject, f"subject {number}", reading)
+        for number, subject in enumerate(subjects, 1)
+    ]
+    comparison = compare_subjects(given, scored)
     if out is not None:
         write_comparison(user_path(out), comparison)
     if table is not None:
@@ -1075,7 +1090,7 @@ def fit_steering(
 @checked
 def invert(
     model: Model | str | Path,
-    pictures: str | Path,
+    pictures: str | Path | Images,
     *,
     out: str | Path,
     count: int = 16,
@@ -1091,7 +1106,8 @@ def invert(
     model
         As in `generate`.
     pictures
-        A picture file, a folder of pictures, an NPZ, NPY or IDX file, or mnist.
+        A picture file, a folder of pictures, an NPZ, NPY or IDX file, or mnist; in Python also images as an object, as
+        in `train`.
     out
         A new folder for latents.npy, errors.json, and pairs.png with the pictures above what was found.
     count
@@ -1110,7 +1126,6 @@ def invert(
     """
     from pocketgan.core.files import refuse_existing
     from pocketgan.core.terminal import Display
-    from pocketgan.data.load import load_images
     from pocketgan.recipes import image_options
     from pocketgan.writers.steering import write_inversion
 
@@ -1119,7 +1134,7 @@ def invert(
         raise UsageError(f"--count {count} is too small; ask for at least 1 picture")
     frozen, given, display = (
         _model(model, device),
-        load_images(pictures, "train", image_options(options)),
+        _image_set(pictures, "pictures", image_options(options)),
         Display(quiet),
     )
     display.lines(given.notes)

@@ -122,7 +122,8 @@ TYPES: dict[
     "Seed": Annotated[int, Parameter(converter=_whole, validator=Number(gte=0, lt=2**63))],
     **dict.fromkeys(LISTS, str),
 }
-METAVARS = {"str | Path": "PATH", **dict.fromkeys(LISTS, "A,B,…")}  # of values that are not simply of a type
+PATHS = dict.fromkeys(("str | Path", "str | Path | Images"), "PATH")
+METAVARS = {**PATHS, **dict.fromkeys(LISTS, "A,B,…")}  # of values that are not simply of a type
 RESERVED = {"label": "--class"}  # options whose names are words of Python, by the parameters that they are
 JSON = inspect.Parameter(
     "json_output",

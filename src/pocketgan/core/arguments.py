@@ -21,6 +21,7 @@ from pocketgan.core.files import user_path
 P = ParamSpec("P")
 T = TypeVar("T")
 Seed: TypeAlias = int  # 0 to 2**63 - 1
+Images: TypeAlias = Any  # images as an object of Python's: what `data.given.source_of` takes beside names and paths
 
 MOST = 10**12  # of any whole number but a seed: what is counted is less
 SEEDS = 2**63
@@ -119,6 +120,17 @@ def _callable(value: object) -> object:
     raise _Unfit
 
 
+def _images(value: object) -> object:
+    """What may hold images: an image set, an array, or what has a length and items. `data.given` looks closely."""
+    if isinstance(value, str | bytes | type):
+        raise _Unfit
+    if any(base.__name__ == "ImageSet" for base in type(value).__mro__) or hasattr(value, "__array__"):
+        return value
+    if hasattr(value, "__getitem__") and hasattr(value, "__len__"):
+        return value
+    raise _Unfit
+
+
 class _Kind(NamedTuple):
     read: Callable[[object], object]  # gives the value as the function expects it, or raises `_Unfit`
     words: str
@@ -136,6 +148,7 @@ KINDS = {
     "Collection[str]": _Kind(_collection, "a list of texts"),
     "Mapping[str, float]": _Kind(_mapping, "a dict with names"),
     "Mapping[str, Any]": _Kind(_mapping, "a dict with names"),
+    "Images": _Kind(_images, "images (an array, a tensor, a pair of images and labels, a data set with a length)"),
     "Factory": _Kind(_callable, "a class or function"),
 }
 

@@ -22,7 +22,7 @@ from pocketgan.core.files import MAX_TEXT_BYTES
 from pocketgan.data._checks import first_line, refuse_split, texts_of
 from pocketgan.data.idx import MAX_BYTES, MOST_INFLATED
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.named import beside, load_named, role_of, strings, unused_beside
+from pocketgan.data.named import beside, have_val, load_named, role_of, strings, unused_beside
 from pocketgan.data.ranges import range_of
 from pocketgan.data.values import LAYOUTS, holds_images, image_set
 from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
@@ -102,7 +102,7 @@ def load_npz(path: Path, split: str, reading: ImageOptions = AS_THEY_ARE) -> Ima
         ``train_images`` and so on; and perhaps ``class_names`` (text ``[K]``). A ``provenance`` (JSON, as the export
         writes it) is kept. A lone array is images, and its labels may lie in a file beside it.
     split
-        ``train``, or ``test`` of what has test images.
+        ``train``, or ``test`` of what has test images; ``val`` and ``fit`` of what has a ``val`` beside them.
     reading
         How they are read.
 
@@ -120,6 +120,15 @@ def load_npz(path: Path, split: str, reading: ImageOptions = AS_THEY_ARE) -> Ima
         raise
     except Exception as error:  # zipfile raises whatever the bytes lead it to, from BadZipFile to NotImplementedError
         raise PocketganError(f"{path} is a damaged NPZ file ({first_line(error)}); make or fetch it again") from error
+
+
+def npz_has_val(path: Path) -> bool:
+    """Whether an NPZ file has a `val` split beside its test images; false of a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return have_val(info.filename.removesuffix(".npy") for info in archive.infolist())
+    except Exception:  # it is read again, where the error is told
+        return False
 
 
 def _load_archive(path: Path, archive: zipfile.ZipFile, split: str, reading: ImageOptions) -> ImageSet:

@@ -13,7 +13,7 @@ from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data._checks import first_line
 from pocketgan.data.idx import MAX_BYTES
 from pocketgan.data.image_set import ImageSet
-from pocketgan.data.named import load_named, strings
+from pocketgan.data.named import have_val, load_named, strings
 from pocketgan.recipes.image_options import ImageOptions
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -55,6 +55,19 @@ def load_hdf5(path: Path, split: str, reading: ImageOptions) -> ImageSet:
         raise
     except Exception as error:  # the library raises whatever the bytes lead it to, from OSError to RuntimeError
         raise PocketganError(f"{path} is a damaged HDF5 file ({first_line(error)}); make or fetch it again") from error
+
+
+def hdf5_has_val(path: Path) -> bool:
+    """Whether an HDF5 file has a `val` split beside its test images; false of a damaged one."""
+    try:
+        import h5py
+
+        names: list[str] = []
+        with h5py.File(path, "r") as file:
+            file.visititems(lambda name, entry: names.append(name) if isinstance(entry, h5py.Dataset) else None)
+        return have_val(names)
+    except Exception:  # it is read again, where the error is told
+        return False
 
 
 def _read(where: str, array: Any) -> NDArray[Any]:

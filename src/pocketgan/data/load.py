@@ -15,14 +15,15 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from pocketgan.core.arguments import checked
+from pocketgan.core.arguments import Images, checked
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import user_path
 from pocketgan.data._checks import read_provenance, readable, refuse_split
-from pocketgan.data.arrays import NPY_MAGIC, load_npy, load_npz
+from pocketgan.data.arrays import NPY_MAGIC, load_npy, load_npz, npz_has_val
 from pocketgan.data.datasets import DATASETS, Dataset
 from pocketgan.data.folders import load_folder, split_folders
-from pocketgan.data.hdf5 import HDF5_MAGIC, load_hdf5
+from pocketgan.data.given import given_as, is_given, load_given, name_of, source_of
+from pocketgan.data.hdf5 import HDF5_MAGIC, hdf5_has_val, load_hdf5
 from pocketgan.data.idx import idx_folder, is_idx, labels_beside, load_idx, load_idx_folder
 from pocketgan.data.image_set import PROVENANCE, ImageSet, images_in, without_empty_classes
 from pocketgan.data.looks import remarks
@@ -33,6 +34,7 @@ from pocketgan.data.parquet import (
     load_parquet,
     load_parquet_files,
     parquet_files,
+    parquet_has_val,
 )
 from pocketgan.data.pictures import read_pictures
 from pocketgan.data.pixel_table import load_table, looks_like_table
@@ -48,7 +50,7 @@ CLOCK_NS = 50_000_000  # a file's time of change is no finer than this: what is 
 
 
 @checked
-def load_images(source: str | Path, split: str = "train", reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
+def load_images(source: str | Path | Images, split: str = "train", reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
     """Load an image set. It is decoded once in a process: treat its tensors as read-only.
 
     Parameters
@@ -58,12 +60,13 @@ def load_images(source: str | Path, split: str = "train", reading: ImageOptions 
         a path: a picture (PNG, JPEG, GIF, BMP, WebP, TIFF, PGM); a folder of pictures, flat, or with one folder for
         each class, or with a ``metadata.csv``, or a ZIP or TAR file of one (`data.folders`); an NPZ, NPY, HDF5, Parquet
         or IDX file, or a CSV file of pixels; a folder of MNIST's four IDX files as torchvision keeps it, or of Parquet
-        files; or ``hf:OWNER/NAME``, a set on the Hugging Face hub, which needs the extras ``hub`` and ``parquet``.
+        files; or ``hf:OWNER/NAME``, a set on the Hugging Face hub, which needs the extras ``hub`` and ``parquet``. In
+        Python also an object that holds images: `data.given.source_of` lists them.
     split
         ``train``; ``test`` of data sets, of Keras' NPZ, of IDX folders and of what has a folder for them; ``val``,
         a sixth of the training images that is chosen by a published seed, classes in proportion, and ``fit``, the other
-        five, where there is no folder for ``val``. What has no test images is loaded whole as ``train``, and its
-        `ImageSet.split` is then ``all``.
+        five. A ``val`` that lies beside ``train`` and ``test`` is taken instead, and ``fit`` is all of ``train`` then.
+        What has no test images is loaded whole as ``train``, and its `ImageSet.split` is then ``all``.
     reading
         Sizes, colours and the range of values, as they are asked for.
 
@@ -81,7 +84,10 @@ def load_images(source: str | Path, split: str = "train", reading: ImageOptions 
     """
     if split not in SPLITS:
         raise UsageError(f"split '{split}' is unknown{nearest(split, SPLITS)}")
-    if isinstance(source, str) and source in DATASETS:
+    source = source_of(source, "source")
+    if is_given(source):
+        return _kept(source, split, reading.alone).images
+    if source in DATASETS:
         return _of_dataset(DATASETS[source], split, reading.alone)
     if is_hub_address(source):
         found = _kept(downloaded_set(str(source)), split, reading.alone).images
@@ -89,7 +95,7 @@ def load_images(source: str | Path, split: str = "train", reading: ImageOptions 
     return _kept(user_path(source), split, reading.alone).images
 
 
-def learning_images(source: str | Path, split: str, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
+def learning_images(source: str, split: str, reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
     """`load_images` for what a network is to learn from: classes without images are left out.
 
     Raises
@@ -124,7 +130,7 @@ def learning_images(source: str | Path, split: str, reading: ImageOptions = AS_T
     return without_empty_classes(images)
 
 
-def own_test_images(source: str | Path, reading: ImageOptions = AS_THEY_ARE) -> ImageSet | None:
+def own_test_images(source: str, reading: ImageOptions = AS_THEY_ARE) -> ImageSet | None:
     """The test images of a source, or None where it has none of its own."""
     try:
         return load_images(source, "test", reading)
@@ -171,8 +177,9 @@ _KEPT: OrderedDict[tuple[str, str, str, ImageOptions], _Kept] = OrderedDict()
 _LOCK = Lock()
 
 
-def _kept(source: Path, split: str, reading: ImageOptions) -> _Kept:
-    key = (str(source), str(source.absolute()), split, reading)
+def _kept(source: Path | str, split: str, reading: ImageOptions) -> _Kept:
+    """Of a path, or of what stands for an object that was given."""
+    key = (str(source), str(source.absolute()) if isinstance(source, Path) else name_of(source), split, reading)
     with _LOCK:
         kept = _KEPT.get(key)
     if kept is not None and _states(kept.states) == kept.states:
@@ -181,7 +188,8 @@ def _kept(source: Path, split: str, reading: ImageOptions) -> _Kept:
             _KEPT.move_to_end(key)
         return kept
     began = time.time_ns()
-    images, looked_at = _read(source, split, reading)
+    read = _read(source, split, reading) if isinstance(source, Path) else (_read_given(source, split, reading), set())
+    images, looked_at = read
     found = _Kept(images, _states(looked_at))
     settled = all(
         state is None or max(state.modified, state.changed) < began - CLOCK_NS for state in found.states.values()
@@ -210,7 +218,7 @@ def _read(path: Path, split: str, reading: ImageOptions) -> tuple[ImageSet, set[
     """The images, and every file and folder that decided what was read."""
     with readable(path):
         tree = _tree(path)
-        own_val = tree is not None and "val" in split_folders(tree)
+        own_val = split != "test" and _has_val(path, tree)
     if split in ("fit", "val") and not own_val:
         train = _kept(path, "train", reading)
         return replace(_part(train.images, split), name=f"{path}, {split}"), set(train.states)
@@ -218,7 +226,10 @@ def _read(path: Path, split: str, reading: ImageOptions) -> tuple[ImageSet, set[
     with readable(path):
         if tree is not None:
             images = load_folder(tree, "train" if split == "fit" else split, reading)
-            images, looked_at = replace(images, split=split if own_val else images.split), tree.looked_at
+            if own_val:
+                told = () if split == "val" else ("val is a folder of its own, so that fit is all of train",)
+                images = replace(images, split=split, notes=(*images.notes, *told))
+            looked_at = tree.looked_at
         elif path.is_dir():
             images, looked_at = _read_directory(path, split, reading)
         elif path.is_file():
@@ -232,6 +243,30 @@ def _read(path: Path, split: str, reading: ImageOptions) -> tuple[ImageSet, set[
         notes = tuple(note if note.startswith(str(path)) else f"{name}: {note}" for note in images.notes)
         images = replace(images, name=name, provenance=read_provenance(path) | images.provenance, notes=notes)
     return images, looked_at | {path / PROVENANCE}
+
+
+def _read_given(source: str, split: str, reading: ImageOptions) -> ImageSet:
+    given = given_as(source)
+    name = given.name if split == "train" else f"{given.name}, {split}"
+    if split in ("fit", "val") and not given.named.has_val:
+        return replace(_part(_kept(source, "train", reading).images, split), name=name)
+    images = load_given(source, split, reading)
+    notes = (*images.notes, *remarks(images, reading))
+    told = tuple(note if note.startswith(given.name) else f"{name}: {note}" for note in notes)
+    return replace(images, name=name, provenance=images.provenance or {"data": given.name}, notes=told)
+
+
+def _has_val(path: Path, tree: Tree | None) -> bool:
+    """Whether a path has a `val` split of its own, beside its test images."""
+    if tree is not None:
+        return "val" in split_folders(tree)
+    if path.is_dir():
+        return idx_folder(path) is None and parquet_has_val(path)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(len(HDF5_MAGIC))
+    return hdf5_has_val(path) if head.startswith(HDF5_MAGIC) else head.startswith(ZIP_MAGIC) and npz_has_val(path)
 
 
 def _tree(path: Path) -> Tree | None:

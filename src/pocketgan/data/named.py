@@ -19,6 +19,7 @@ from pocketgan.recipes.image_options import ImageOptions
 IMAGES = ("images", "image", "imgs", "img", "x", "data", "features", "pixels", "inputs", "arr0")
 LABELS = ("labels", "label", "y", "targets", "target", "classes", "class", "lbls", "lbl", "digit", "digits", "arr1")
 SPLITS = {"train": ("train", "training"), "test": ("test", "testing"), "val": ("val", "valid", "validation")}
+ALL = {"train", "test", "val"}
 NAMES = ("classnames", "targetnames", "labelnames")
 LETTERS = re.compile("[^a-z0-9]+")
 
@@ -37,6 +38,34 @@ class Named:
         """The split that holds the test images: `test`, or where there is none, `val`."""
         return next((split for split in ("test", "val") if split in self.images and "train" in self.images), None)
 
+    @property
+    def has_val(self) -> bool:
+        """Whether `val` is given, beside `test`; `fit` is all of `train` then."""
+        return self.images.keys() >= ALL
+
+    def place(self, where: Where, split: str) -> str:
+        """The key of `images` that a split is read from.
+
+        Parameters
+        ----------
+        where
+            For the error line.
+        split
+            ``train`` or ``test``, and where there is a ``val``, that and ``fit``.
+
+        Raises
+        ------
+        UsageError
+            There is no such split.
+        """
+        if split == "val" and self.has_val:
+            return "val"
+        if split != "test":
+            return next(name for name in ("train", "all", *self.images) if name in self.images)
+        if self.test is None:
+            raise UsageError(f"{where} has no test images of its own, so no split 'test'; it has train, fit and val")
+        return self.test
+
 
 def role_of(name: str) -> tuple[str, str] | None:
     """What an array of this name is (``images`` or ``labels``) and of which split (or ``all``); None if neither."""
@@ -50,6 +79,12 @@ def role_of(name: str) -> tuple[str, str] | None:
                 if rest != together and (rest in IMAGES or rest in LABELS):
                     return ("images" if rest in IMAGES else "labels"), split
     return None
+
+
+def have_val(names: Iterable[str]) -> bool:
+    """Whether arrays of these names have a `val` split beside the test images."""
+    roles = [role_of(name) for name in names]
+    return {role[1] for role in roles if role is not None and role[0] == "images"} >= ALL
 
 
 def named(where: Where, names: Iterable[str]) -> Named:
@@ -100,7 +135,7 @@ def load_named(
     read
         Gives an array by its name.
     split
-        ``train`` or ``test``.
+        As `Named.place` takes it.
     reading
         How they are read.
     class_names
@@ -114,14 +149,7 @@ def load_named(
         An array is not what its name says.
     """
     found = named(where, names)
-    if split == "test" and found.test is None:
-        raise UsageError(f"{where} has no test images of its own, so no split 'test'; it has train, fit and val")
-    wanted = (
-        found.test
-        if split == "test"
-        else next(name for name in ("train", "all", *found.images) if name in found.images)
-    )
-    assert wanted is not None
+    wanted = found.place(where, split)
     arrays = {of: read(name) for of, name in found.images.items()}
     place = f"{where} [{found.images[wanted]}]"
     for of, array in arrays.items():
@@ -135,10 +163,11 @@ def load_named(
         labels = (f"{where} [{found.labels[wanted]}]", read(found.labels[wanted]))
     texts = () if found.class_names is None else class_names(found.class_names)
     made = image_set(place, arrays[wanted], known, reading, labels, texts)
-    return replace(made, split="all" if wanted == "all" else split, notes=(*made.notes, *_notes(where, found, wanted)))
+    notes = (*made.notes, *notes_of(where, found, wanted))
+    return replace(made, split="all" if wanted == "all" else split, notes=notes)
 
 
-def _notes(where: Where, found: Named, wanted: str) -> list[str]:
+def notes_of(where: Where, found: Named, wanted: str) -> list[str]:
     """What was left out, and what stands in for what."""
     notes = []
     if found.others:
@@ -147,14 +176,10 @@ def _notes(where: Where, found: Named, wanted: str) -> list[str]:
         notes.append(f"{where}: no labels beside {found.images[wanted]} (an array named labels or y)")
     if "train" not in found.images and wanted != "all":
         notes.append(f"{where}: there is no train split, so {found.images[wanted]} is taken")
-    elif "val" in found.images and wanted != "val":
-        name = found.images["val"]
-        used = found.test == "val"
-        notes.append(
-            f"{where}: {name} are the test images"
-            if used
-            else f"{where}: {name} is left out; `val` is a sixth of train"
-        )
+    elif found.has_val and wanted == "train":
+        notes.append(f"{where}: {found.images['val']} is the split val, so that fit is all of {found.images['train']}")
+    elif found.test == "val" and wanted != "val":
+        notes.append(f"{where}: {found.images['val']} are the test images")
     return notes
 
 

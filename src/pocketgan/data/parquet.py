@@ -29,7 +29,8 @@ from pocketgan.recipes.image_options import AS_THEY_ARE, ImageOptions
 
 HUB = re.compile(r"hf:/{0,2}(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 SUFFIX, PARQUET_MAGIC = ".parquet", b"PAR1"
-TEST = ("test", "validation", "valid")  # what the file of test images begins with, the first that is there
+VAL = ("validation", "valid", "val")
+TEST = ("test", *VAL)  # what the file of test images begins with, the first that is there
 IMAGES = ("image", "img", "images", "picture", "pixels", "x", "data")  # a column of images is called so
 DEEPEST = 3  # folders between the set's own and its files
 
@@ -101,7 +102,8 @@ def load_parquet(folder: Path, split: str, reading: ImageOptions = AS_THEY_ARE) 
         With files called ``train-….parquet`` and ``test-….parquet`` (or ``validation-``), or in folders called so, each
         as `load_parquet_files` takes it.
     split
-        ``train`` or ``test``. Files of neither name are ``train``.
+        ``train`` or ``test``, and ``val`` and ``fit`` where there are both test and validation files. Files of no such
+        name are ``train``.
     reading
         How the images are read.
 
@@ -113,13 +115,30 @@ def load_parquet(folder: Path, split: str, reading: ImageOptions = AS_THEY_ARE) 
         As `load_parquet_files`.
     """
     files = parquet_files(folder)
-    test = next((found for name in TEST if (found := [file for file in files if _begins(folder, file, name)])), [])
+    test, val = _first_of(TEST, folder, files), _own_val(folder, files)
     others = [file for file in files if not any(_begins(folder, file, name) for name in TEST)]
-    chosen = test if split == "test" else others
+    chosen = {"test": test, "val": val}.get(split, others)
     if not chosen:
         raise UsageError(f"{folder} has no Parquet file of the split '{split}', only {files[0].name}")
-    kept = split if test else "all"
-    return replace(load_parquet_files(chosen, reading), split=kept)
+    found = load_parquet_files(chosen, reading)
+    notes = [f"{val[0].name} is the split val, so that fit is all of train"] if val and chosen is others else []
+    return replace(found, split=split if test else "all", notes=(*found.notes, *notes))
+
+
+def parquet_has_val(folder: Path) -> bool:
+    """Whether a folder of Parquet files has a `val` split beside its test images."""
+    return bool(_own_val(folder, parquet_files(folder)))
+
+
+def _first_of(names: Sequence[str], folder: Path, files: list[Path]) -> list[Path]:
+    """The files called by the first of these names that any is called by."""
+    return next((found for name in names if (found := [file for file in files if _begins(folder, file, name)])), [])
+
+
+def _own_val(folder: Path, files: list[Path]) -> list[Path]:
+    """The files of `val`; none where they are the test images, or where there is nothing to learn from."""
+    others = any(not any(_begins(folder, file, name) for name in TEST) for file in files)
+    return _first_of(VAL, folder, files) if others and _first_of(("test",), folder, files) else []
 
 
 def load_parquet_files(files: list[Path], reading: ImageOptions = AS_THEY_ARE) -> ImageSet:
@@ -189,14 +208,33 @@ class _Columns(NamedTuple):
 
 def _columns(path: Path, schema: Any) -> _Columns:
     names = list(schema.names)
-    pictures = [name for name in names if _holds_pictures(schema.field(name).type)]
-    image = _called(IMAGES, pictures) or next(iter(pictures), None) or _called(IMAGES, names)
-    if image is None:
-        raise PocketganError(f"{path} has the columns {', '.join(names[:8])}; one named image is needed")
-    label = _called((*LABELS[:2], "fine_label", *LABELS[2:]), [name for name in names if name != image])
+    image, label = picked(path, names, [name for name in names if _holds_pictures(schema.field(name).type)])
     return _Columns(
         image, label, _class_names(schema.metadata, label), [name for name in names if name not in (image, label)]
     )
+
+
+def picked(where: Path | str, names: list[str], pictures: list[str]) -> tuple[str, str | None]:
+    """The columns of a table that are its images and its labels, where it has some.
+
+    Parameters
+    ----------
+    where
+        For the error line.
+    names
+        Of all columns.
+    pictures
+        Of those that hold picture files.
+
+    Raises
+    ------
+    PocketganError
+        None is that of images.
+    """
+    image = _called(IMAGES, pictures) or next(iter(pictures), None) or _called(IMAGES, names)
+    if image is None:
+        raise PocketganError(f"{where} has the columns {', '.join(names[:8])}; one named image is needed")
+    return image, _called((*LABELS[:2], "fine_label", *LABELS[2:]), [name for name in names if name != image])
 
 
 def _called(words: Sequence[str], names: list[str]) -> str | None:
@@ -218,6 +256,18 @@ def _images(path: Path, column: str, rows: list[Path], parts: list[Any], reading
         )
         raise PocketganError(f"{row} of column {column} holds no picture; its bytes are needed in the file")
     where = f"{path}, column {column}"
+    pixels = numbers(where, cells)
+    return shaped(image_set(where, pixels, range_of(where, [pixels], reading), reading), reading)
+
+
+def numbers(where: str, cells: list[Any]) -> NDArray[Any]:
+    """The cells of a column as an array; whole numbers from 0 to 255 are bytes.
+
+    Raises
+    ------
+    PocketganError
+        They are no numbers, or of different sizes.
+    """
     try:
         pixels = np.array(cells)
     except ValueError as error:
@@ -225,8 +275,8 @@ def _images(path: Path, column: str, rows: list[Path], parts: list[Any], reading
     if pixels.dtype.kind not in "buif" or not pixels.size:
         raise PocketganError(f"{where} holds {pixels.dtype}, not images in numbers")
     if pixels.dtype.kind == "i" and pixels.min() >= 0 and pixels.max() <= 255:
-        pixels = pixels.astype(np.uint8)
-    return shaped(image_set(where, pixels, range_of(where, [pixels], reading), reading), reading)
+        return pixels.astype(np.uint8)
+    return pixels
 
 
 def _labels(rows: list[Path], where: str, cells: list[Any]) -> NDArray[Any]:

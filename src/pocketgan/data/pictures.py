@@ -12,6 +12,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ class ReadPictures(NamedTuple):
 def read_pictures(
     paths: Sequence[Path],
     reading: ImageOptions = AS_THEY_ARE,
-    content: Callable[[Path], bytes | None] = lambda path: None,
+    content: Callable[[Path], bytes | Image.Image | None] = lambda path: None,
 ) -> ReadPictures:
     """Pictures of one size, and what is to be said of them.
 
@@ -81,7 +82,8 @@ def read_pictures(
     reading
         How they are read; with ``resize`` they may differ in size.
     content
-        The bytes of a picture that lies in an archive; None of one that lies at its path.
+        The bytes of a picture that lies in an archive, or the picture itself as Pillow has it; None of one that lies
+        at its path.
 
     Raises
     ------
@@ -122,7 +124,7 @@ def read_picture(path: Path, reading: ImageOptions = AS_THEY_ARE) -> NDArray[np.
     return _as_bytes([path], _read(path, reading, None), reading)[0][0]
 
 
-def _read(path: Path, reading: ImageOptions, content: bytes | None) -> list[Picture]:
+def _read(path: Path, reading: ImageOptions, content: bytes | Image.Image | None) -> list[Picture]:
     """The picture in a file, or those of the grid that it shows."""
     if content is None and not path.is_file():
         raise PocketganError(f"{path} is missing or not a file")
@@ -130,7 +132,7 @@ def _read(path: Path, reading: ImageOptions, content: bytes | None) -> list[Pict
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks about EXIF or palettes concern nobody here
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as picture:
+            with _opened(path, content) as picture:
                 if reading.resize is None and reading.grid is None:
                     side = min(picture.size) if reading.crop else 0
                     _check_picture(path, side or picture.height, side or picture.width)
@@ -142,6 +144,12 @@ def _read(path: Path, reading: ImageOptions, content: bytes | None) -> list[Pict
     except Exception as error:  # Pillow's decoders raise whatever the bytes lead them to, from SyntaxError to KeyError
         reason = "it is something else" if isinstance(error, UnidentifiedImageError) else first_line(error)
         raise PocketganError(f"{path} cannot be read as {NAMED} ({reason}); mend or remove it") from error
+
+
+def _opened(path: Path, content: bytes | Image.Image | None) -> AbstractContextManager[Image.Image]:
+    if isinstance(content, Image.Image):
+        return nullcontext(content)
+    return Image.open(path if content is None else io.BytesIO(content), formats=FORMATS)
 
 
 def _check_picture(path: Path, height: int, width: int) -> None:

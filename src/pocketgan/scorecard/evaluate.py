@@ -11,6 +11,7 @@ from pocketgan.core.errors import UsageError
 from pocketgan.core.rng import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.data.datasets import DATASETS, dataset_like
+from pocketgan.data.given import is_given, name_of
 from pocketgan.data.image_set import ImageSet, in_classes, joined
 from pocketgan.data.load import learning_images, own_test_images
 from pocketgan.models.judge import Judge, judge_for
@@ -117,9 +118,11 @@ class _Origin:
 
 def _origin(subject: Model | ImageSet, split: str, trained_on: str | None, shaping: ImageOptions) -> _Origin:
     if isinstance(subject, Model):
-        if trained_on is not None:
-            raise UsageError("--trained-on is for given images; a model knows what it learned from")
         recipe, facts = subject.recipe, subject.facts
+        if trained_on is not None and not (is_given(trained_on) and is_given(recipe.data.source)):
+            raise UsageError("--trained-on is for given images; a model knows what it learned from")
+        if trained_on not in (None, recipe.data.source):
+            raise UsageError(f"trained_on: {name_of(trained_on)} is not what the model learned from")
         return _Origin(
             name=_name(subject),
             source=recipe.data.source,

@@ -22,6 +22,7 @@ from pocketgan.core.rng import rng, seeded
 from pocketgan.core.terminal import Display
 from pocketgan.data.augment import cut_out, jitter, shifted
 from pocketgan.data.datasets import DATASETS
+from pocketgan.data.given import name_of
 from pocketgan.data.image_set import ImageSet, in_classes
 from pocketgan.data.load import learning_images, load_images, own_test_images
 from pocketgan.data.splits import choose_rows
@@ -135,20 +136,21 @@ def learning_and_test_sets(source: str, split: str, reading: ImageOptions = AS_T
         The test images have no labels, or other sizes or classes than those to learn from.
     """
     learning = learning_images(source, split, reading)
+    name = name_of(source)
     if learning.labels is None:
-        raise UsageError(f"{source} has no labels to learn from; put the images into one folder per class")
+        raise UsageError(f"{name} has no labels to learn from; put the images into one folder per class")
     val = learning.split == "fit"
     test = load_images(source, "val", reading) if val else own_test_images(source, reading)
     if test is None:
         held_out = round(len(learning) * HELD_OUT)
         if held_out == 0:
-            raise UsageError(f"{source} holds {len(learning)} images, too few to test a classifier on; add more")
+            raise UsageError(f"{name} holds {len(learning)} images, too few to test a classifier on; add more")
         chosen = choose_rows(learning.labels.tolist(), held_out, seed=0)
-        return learning.rows(~chosen), replace(learning.rows(chosen), name=f"a sixth of {source}, held out")
+        return learning.rows(~chosen), replace(learning.rows(chosen), name=f"a sixth of {name}, held out")
     if test.labels is None:
-        raise PocketganError(f"{source} has no labels for its test images; add them, or leave the test images out")
+        raise PocketganError(f"{name} has no labels for its test images; add them, or leave the test images out")
     if test.shape != learning.shape:
-        raise PocketganError(f"{source} has test images of another size than it has to learn from; give --resize N")
+        raise PocketganError(f"{name} has test images of another size than it has to learn from; give --resize N")
     return learning, in_classes(test, learning.class_names)
 
 

@@ -16,6 +16,7 @@ from pocketgan.core.errors import UsageError, nearest
 from pocketgan.core.files import refuse_existing, tidy
 from pocketgan.core.terminal import Display
 from pocketgan.data.fakes import PERSON, read_fakes
+from pocketgan.data.given import is_given
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import learning_images
 from pocketgan.models.classifier import Classifier, guide_for
@@ -215,6 +216,13 @@ def _open_run(run: RunFolder, wanted: Recipe, data: ImageSet) -> _Begun | None:
             if not run.is_begun:  # else another process began this run in between
                 raise
     stored, start = run.recipe(), run.start()
+    other = start is not None and start.data != data.digest
+    if other and is_given(stored.data.source):
+        if not is_given(wanted.data.source):
+            raise UsageError(
+                f"--out {run} learned from a Python object; give it again as data=, or choose another folder"
+            )
+        wanted = wanted.changed("data", source=stored.data.source)  # known by the images, which are compared below
     if start is not None and start.data == data.digest:
         wanted = wanted.changed("data", source=stored.data.source, **stored.data.fields)
     if wanted.optimizer.precision == "auto":
@@ -223,7 +231,7 @@ def _open_run(run: RunFolder, wanted: Recipe, data: ImageSet) -> _Begun | None:
     if same != stored:
         changed = _first_difference(stored.model_dump(), same.model_dump())
         raise UsageError(f"--out {run} holds another run ({changed}) and is left as it is; choose another folder")
-    if start is not None and start.data != data.digest:
+    if other:
         raise UsageError(f"--out {run} was trained on other images than {data.name} now holds; choose another folder")
     return _Begun(run, stored, _budgeted(run, stored, wanted.schedule, len(data)))
 
