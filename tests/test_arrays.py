@@ -62,6 +62,7 @@ def refused(source: Path, *parts: str, reading: ImageOptions | None = None) -> N
         np.array([f" {label} ".encode() for label in LABELS]),
     ],
 )
+@pytest.mark.catches("labels shifted by one")
 def test_labels_as_people_have_them(tmp_path: Path, labels: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", images=GREY, labels=labels)
     found = load_images(tmp_path / "a.npz")
@@ -69,6 +70,7 @@ def test_labels_as_people_have_them(tmp_path: Path, labels: np.ndarray) -> None:
     assert found.class_names == ("0", "1", "2")
 
 
+@pytest.mark.catches("classes by their letters")
 def test_text_labels_are_classes_in_natural_order(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", X=GREY, y=np.array(["class_10", "a", "class_2", "class_2", "a", "class_10"]))
     found = load_images(tmp_path / "a.npz")
@@ -408,6 +410,7 @@ def test_sixteen_bits_have_their_real_range(tmp_path: Path) -> None:
     said(found, "12 bits")
 
 
+@pytest.mark.catches("orientation not followed")
 def test_an_orientation_in_exif_data_is_followed(tmp_path: Path) -> None:
     tall = np.repeat(GREY[0], 2, axis=0)
     exif = Image.Exif()
@@ -418,6 +421,7 @@ def test_an_orientation_in_exif_data_is_followed(tmp_path: Path) -> None:
     said(found, "EXIF")
 
 
+@pytest.mark.catches("transparency not laid on anything")
 def test_transparent_pictures_lie_on_the_background(tmp_path: Path) -> None:
     alpha = GREY[0]
     Image.fromarray(np.dstack([np.zeros_like(alpha)] * 3 + [alpha])).save(tmp_path / "a.png")

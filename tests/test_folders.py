@@ -177,6 +177,7 @@ def test_a_folder_without_pictures_or_with_both_kinds_is_refused(tmp_path: Path)
     ],
 )
 @pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.catches("test read as train")
 def test_train_and_test_folders_are_splits_and_no_classes(tmp_path: Path, train: str, test: str, flat: bool) -> None:
     for name, count, first in ((train, 6, 0), (test, 2, 50)):
         if flat:
@@ -193,6 +194,7 @@ def test_train_and_test_folders_are_splits_and_no_classes(tmp_path: Path, train:
     assert sorted(numbers(fit) + numbers(val)) == [*range(12)]
 
 
+@pytest.mark.catches("a folder for val is not val")
 def test_a_folder_of_its_own_for_val_is_val(tmp_path: Path) -> None:
     for name, first in (("train", 0), ("val", 20), ("test", 40)):
         classes(tmp_path / name, "ab", 3, first)
