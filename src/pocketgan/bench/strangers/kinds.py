@@ -137,7 +137,7 @@ def _evaluated(path: Path, options: dict[str, Any]) -> ImageSet:
 
 def _learned(path: Path, options: dict[str, Any]) -> ImageSet:
     """As `train` reads images."""
-    return learning_images(path, "train", image_options(options))
+    return learning_images(str(path), "train", image_options(options))
 
 
 def _imported(path: Path, options: dict[str, Any]) -> Imported:
