@@ -12,9 +12,11 @@ from PIL import Image
 
 from conftest import ended
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.terminal import Bar
 from pocketgan.data.idx import idx_header
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.load import learning_images, load_images
+from pocketgan.data.pixel_table import _told
 from pocketgan.recipes import ImageOptions, classifier_recipe, gan_recipe, image_options
 from pocketgan.training.classifiers import judge_preset
 
@@ -559,3 +561,10 @@ def test_a_training_records_how_its_images_are_read_and_holds_to_it(
     assert 'range = "0:16"' in (tmp_path / "run" / "recipe.toml").read_text()
     assert "complete" in told(0, "--range", "0:16", "--resize", 14)
     assert "another run" in told(2, "--range", "0:32", "--resize", 14)
+
+
+def test_a_long_table_tells_how_far_it_is() -> None:
+    bar = Bar("reading", 400 * 5)
+    told = [bar.done for _ in _told(["1,23\n"] * 400, bar)]
+    assert told[:100] == [0] * 99 + [500]
+    assert (told[-1], bar.done) == (2000, 2000)

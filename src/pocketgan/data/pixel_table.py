@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketgan.core.errors import PocketganError
+from pocketgan.core.terminal import Bar, Display
 from pocketgan.data._checks import first_line
 from pocketgan.data.idx import MAX_BYTES
 from pocketgan.data.image_set import ImageSet
@@ -23,6 +26,8 @@ from pocketgan.data.values import holds_images, image_set
 from pocketgan.recipes.image_options import ImageOptions
 
 MOST_COLUMNS = 60_000
+SHOWN = 10_000_000  # bytes from which on progress is shown
+TOLD_EVERY = 100  # rows
 PIXEL = re.compile(r"[^0-9]*[0-9]+([x_][0-9]+)?", re.IGNORECASE)  # pixel0, 1x1, p_1_1, 17
 
 
@@ -63,10 +68,11 @@ def load_table(path: Path, reading: ImageOptions) -> ImageSet:
 
     def read(numbers: list[int], kind: Any) -> NDArray[Any]:
         try:
-            return np.loadtxt(
-                path, kind, delimiter=delimiter, skiprows=int(columns.header), usecols=numbers, ndmin=2,
-                comments=None, quotechar='"', encoding="utf-8-sig",
-            )  # fmt: skip
+            with path.open(encoding="utf-8-sig", newline="") as file, _bar(path) as bar:
+                return np.loadtxt(
+                    _told(file, bar), kind, delimiter=delimiter, skiprows=int(columns.header), usecols=numbers,
+                    ndmin=2, comments=None, quotechar='"',
+                )  # fmt: skip
         except ValueError as error:
             raise PocketganError(
                 f"{path} has a row that is not like the first ({first_line(error)}); mend it"
@@ -82,6 +88,20 @@ def load_table(path: Path, reading: ImageOptions) -> ImageSet:
     if columns.others:
         notes.append(f"{path}: columns that are not used: {', '.join(columns.others[:10])}")
     return replace(made, notes=(*notes, *made.notes))
+
+
+def _bar(path: Path) -> AbstractContextManager[Bar]:
+    size = path.stat().st_size
+    return Display(quiet=size < SHOWN).bar(f"reading {path.name}", size)
+
+
+def _told(lines: Iterable[str], bar: Bar) -> Iterator[str]:
+    done = 0
+    for number, line in enumerate(lines, 1):
+        done += len(line)
+        if number % TOLD_EVERY == 0:
+            bar.update(done)
+        yield line
 
 
 def columns_of(path: Path, cells: list[str]) -> Columns:
