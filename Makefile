@@ -16,6 +16,9 @@ READY := $(VENV)/ready
 EXTRAS_READY := $(VENV)/ready-extras
 SITE_READY := $(VENV)/ready-site
 
+# as many tests at once as there are cores, at most four, each on one thread
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
+
 SHARDS ?=
 
 .PHONY: run test test-extras soak check site setup help
@@ -37,10 +40,10 @@ run: setup
 	$(BIN)/pocketgan run pocket --out runs/first
 
 test: setup
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 test-extras: $(EXTRAS_READY)
-	$(BIN)/python -m pytest -m extras
+	$(TESTS) -m extras
 
 $(EXTRAS_READY): $(READY)
 	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser,ray,docs,release]'

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 from pocketgan.api import train
@@ -211,8 +212,13 @@ def chromium() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def node_modules() -> None:
-    """The packages of the lock file, and no others."""
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The packages of the lock file, and no others; put there once, however many processes run the tests."""
     assert shutil.which("npm"), "Node is needed to build the page anew"
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=WEB, check=True, capture_output=True)
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    done = tmp_path_factory.getbasetemp().parent / f"npm-{run}"
+    with FileLock(f"{done}.lock"):
+        if not done.exists():
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=WEB, check=True, capture_output=True)
+            done.touch()

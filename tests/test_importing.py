@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pocketgan import import_file
+from pocketgan import evaluate, import_file
+from pocketgan.bench.strangers.models import by_label, critic, plain
 from pocketgan.core.errors import PocketganError, UsageError
 from pocketgan.data.image_set import ImageSet
 from pocketgan.importing import tensors
@@ -23,7 +25,8 @@ from soak.children import POSIX
 from soak.pickles import Worker
 
 pytestmark = pytest.mark.skipif(not POSIX, reason="children are forked")
-NETWORKS = Path(__file__).parent / "networks"
+TESTS = Path(__file__).parent
+NETWORKS = TESTS / "networks"
 
 
 @pytest.fixture(autouse=True)
@@ -265,3 +268,29 @@ def test_weights_go_into_the_classes_of_a_users_file(tmp_path: Path) -> None:
         expected = torch.tanh(network.fc2(torch.relu(network.fc1(z)))).view(4, 1, 28, 28)
         assert torch.allclose(model.generator(z), expected, atol=1e-6)
     assert (tmp_path / "model" / "networks.py").read_bytes() == code.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["keras", "sequential", "one-hot"])
+def test_a_strangers_pair_reaches_a_scorecard(kind: str, small_mnist: Path) -> None:
+    """Files that their own libraries wrote: Keras (`keras_pair.py`), and `pickle.dump` of PyTorch's modules."""
+    if kind == "keras":
+        with zipfile.ZipFile(TESTS / "keras_pair.zip") as archive:
+            archive.extractall(small_mnist)
+        names = ("G.keras", "D.keras")
+    else:
+        labels = 10 if kind == "one-hot" else 0
+        pickled(by_label() if labels else plain().main, small_mnist / "G.pkl")
+        pickled(critic(labels), small_mnist / "D.pkl")
+        names = ("G.pkl", "D.pkl")
+    for name in names:
+        import_file(small_mnist / name, out="model", conditional="one-hot" if kind == "one-hot" else None)
+    card = evaluate("model", count=100, out="card", quiet=True)
+    assert (card.subject.count, card.labels) == (100, "asked" if kind == "one-hot" else "none")
+    assert card.reference.count == 200
+    label_error = card.score("label_error")
+    if label_error is not None:
+        assert label_error.value < 0.3, "each class draws its digit"
+    told = {"keras": "out of proportion", "sequential": "differ", "one-hot": "have a twin in the set"}[kind]
+    assert told in card.verdict
+    assert Model.load("model").discriminator is not None
+    assert (small_mnist / "card/scorecard.json").is_file()

@@ -68,12 +68,12 @@ def test_the_same_recipe_and_seed_give_the_same_bytes(name: str, digits: ImageSe
 @pytest.mark.catches("sums not restored")
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [("pocket", "fp32"), ("pocket", "bf16"), ("dcgan", "bf16"), ("dcgan-rotate", "fp32"), ("dcgan-rotate", "bf16")],
+    [("pocket", "fp32"), ("pocket", "bf16"), ("dcgan", "fp32"), ("dcgan-rotate", "fp32")],
 )
 def test_twenty_steps_are_ten_and_ten_after_a_resume(
     name: str, precision: str, digits: ImageSet, tmp_path: Path
 ) -> None:
-    digits = digits.rows(torch.arange(160))  # a small batch: where bf16 is emulated a product takes forty times as long
+    digits = digits.rows(torch.arange(160))
     recipe = gan_recipe(name, {"nimg": 160, "batch_size": 8, "precision": precision})
     whole, half, resumed = state_of(recipe), state_of(recipe), state_of(recipe)
     last = run_through(whole, digits, recipe)
