@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from io import BytesIO
 from itertools import pairwise
@@ -27,7 +28,7 @@ from pocketgan.report.charts import Series, line_chart, log_ticks, nice_ticks, s
 from pocketgan.report.page import animation, in_one_row
 from pocketgan.report.scorecard import write_scorecard_page
 from pocketgan.report.words import per_cent
-from pocketgan.scorecard.card import ClassFacts, FaultFacts, Interval, Score, Scorecard, SetFacts, TstrFacts
+from pocketgan.scorecard.card import CARD, ClassFacts, FaultFacts, Interval, Score, Scorecard, SetFacts, TstrFacts
 from pocketgan.scorecard.figures import METRICS, protocol_name
 
 NAMES = list("0123456789")
@@ -331,6 +332,24 @@ def test_the_comparison_follows_the_intervals(plain: Path) -> None:
     assert "wrongly more often than" in told["worse"]
     assert "The intervals overlap" in told["same"]
     assert "wrongly less often than" in told["better"]
+
+
+def test_the_first_line_says_whether_it_went_well(plain: Path) -> None:
+    def told() -> str:
+        (line,) = re.findall(r'<p class="outcome">(.*?)</p>', write_report(plain).read_text())
+        return unescape(line)
+
+    assert told().startswith(("Some fakes are no clear pictures: C reads", "By this count it went well: C reads"))
+    card = add_scorecard(plain / "scorecard") / CARD
+    content = json.loads(card.read_text())
+    first, *others = content["faults"]
+    assert told().startswith(f"Something is wrong: {first['text']}.")
+    assert others or "findings" not in told()
+    card.write_text(json.dumps(content | {"faults": []}))
+    assert told() == "It went well: no fault was found in the fakes."
+    remove(plain / "scorecard")
+    remove(plain / "scores.json")
+    assert told() == "It was not scored, so this page cannot say whether it went well."
 
 
 def test_the_rebuilding_recipe_is_the_stored_one(plain: Path) -> None:

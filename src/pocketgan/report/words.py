@@ -55,6 +55,25 @@ def summary(run: Run) -> str:
     return f"{begin}; the classifier C reads {' and '.join(told)} wrongly." if told else f"{begin}."
 
 
+def outcome(run: Run) -> str:
+    """Whether it went well, in one line: by the scorecard, else by the errors on real images and on fakes."""
+    scores = run.scores or Scores()
+    s0, s1 = scores.s0, scores.s1_10k or scores.s1
+    if run.scorecard is not None:
+        faults = run.scorecard.card.faults
+        if not faults:
+            return "It went well: no fault was found in the fakes."
+        more = f" That is the first of {len(faults)} findings." if len(faults) > 1 else ""
+        return f"Something is wrong: {faults[0].text}.{more}"
+    if s0 is None or s1 is None:
+        return "It was not scored, so this page cannot say whether it went well."
+    fakes, real = (per_cent(share.error, share.count) for share in (s1, s0))
+    shares = f"C reads {fakes} of the fakes wrongly, and {real} of the real images"
+    if s1.low > s0.high:
+        return f"Some fakes are no clear pictures: {shares}."
+    return f"By this count it went well: {shares}."
+
+
 def budget(run: Run) -> str:
     """How many epochs the training lasted and how many images it showed."""
     epochs = run.model.nimg / run.model.data.count if run.model.data.count else 0
