@@ -23,7 +23,7 @@ import numpy as np
 
 from pocketgan.core.errors import PocketganError, nearest
 from pocketgan.core.files import write_text
-from pocketgan.data._checks import check_labels, integer, read_provenance, read_table, readable
+from pocketgan.data._checks import MAX_LABEL, check_labels, integer, read_provenance, read_table, readable
 from pocketgan.data.image_set import ImageSet
 from pocketgan.data.pictures import CLASSES, COLUMNS, METADATA, UNLABELLED, read_classes, read_pictures
 
@@ -37,7 +37,9 @@ class FakeSet:
     Attributes
     ----------
     images
-        The images, their labels, and in `files` where each picture lies now.
+        The images, their labels, and in `files` where each picture lies now. Without labels unless all have one.
+    labels
+        The label of each, None where it has none.
     label_source
         Who gave each label: ``person`` where it was corrected, else what the table says.
     latent_row, seed, index
@@ -45,18 +47,19 @@ class FakeSet:
     """
 
     images: ImageSet
+    labels: list[int | None]
     label_source: tuple[str, ...]
     latent_row: list[int]
     seed: list[int]
     index: list[int]
 
 
-def read_fakes(folder: Path) -> FakeSet:
+def read_fakes(folder: Path, *, partly: bool = False) -> FakeSet:
     """Read a folder of generated images that a person may have corrected.
 
     A row whose ``label`` or ``class_name`` is not that of the folder in its ``file_name``, and a picture that was moved
     into another class's folder, were corrected. A deleted row leaves its picture out. Either all rows have a label or
-    none has.
+    none has, unless it is read `partly`, while a person is still labelling.
 
     Raises
     ------
@@ -79,13 +82,16 @@ def read_fakes(folder: Path) -> FakeSet:
     files = tuple(f"{lies}/{row.file}" for row, lies in zip(rows, folders, strict=True))
     images, notes, _ = read_pictures([folder / file for file in files])
     known = [label for label in labels if label is not None]
-    if known and len(known) < len(rows):
+    if known and len(known) < len(rows) and not partly:
         raise PocketganError(
             f"{rows[labels.index(None)].where} has no label where others have one; label it or remove the row"
         )
-    tensor, names = check_labels(table, np.array(known), len(rows), classes.names) if known else (None, ())
+    tensor, names = check_labels(table, np.array(known), len(known), classes.names) if known else (None, ())
+    if len(known) < len(rows):
+        tensor, names = None, ()
     return FakeSet(
         ImageSet(images, tensor, names, str(folder), provenance=read_provenance(folder), files=files, notes=notes),
+        labels,
         tuple(sources),
         [row.latent_row for row in rows],
         [row.seed for row in rows],
@@ -98,7 +104,7 @@ BEFORE = "metadata-before.csv"  # the table as it was before the first label thr
 
 
 def set_labels(folder: Path, labels: Mapping[str, int | None], taken_back: Collection[str] = ()) -> FakeSet:
-    """Label images as a person does who edits `metadata.csv`, and read the folder as it then is.
+    """Label images as a person does who edits `metadata.csv`, and read the folder, partly, as it then is.
 
     Parameters
     ----------
@@ -128,9 +134,10 @@ def set_labels(folder: Path, labels: Mapping[str, int | None], taken_back: Colle
     for file in (*labels, *taken_back):
         if file not in known:
             raise PocketganError(f"{table} names no {file!r}; give a file_name that it has")
+    last = (len(names) or MAX_LABEL + 1) - 1
     for label in labels.values():
-        if label is not None and not 0 <= label < (len(names) or label + 1):
-            raise PocketganError(f"{label} is no label of {folder}: they run from 0 to {len(names) - 1}")
+        if label is not None and not 0 <= label <= last:
+            raise PocketganError(f"{label} is no label of {folder}: they run from 0 to {last}")
     kept: list[dict[str, str]] = []
     put_aside: list[dict[str, str]] = []
     for cells in sorted(rows + unread, key=lambda cells: int(cells["latent_row"])):
@@ -150,7 +157,7 @@ def set_labels(folder: Path, labels: Mapping[str, int | None], taken_back: Colle
     write_text(table, _as_csv(columns, kept))
     if not put_aside:
         aside.unlink(missing_ok=True)
-    return read_fakes(folder)
+    return read_fakes(folder, partly=True)
 
 
 def set_aside(folder: Path) -> list[str]:

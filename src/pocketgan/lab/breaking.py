@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pocketgan.core.files import write_bytes, write_text
+from pocketgan.core.files import write_text
 from pocketgan.lab.training import shown, train_words
 from pocketgan.recipes import Recipe, gan_recipe, recipe_toml
 from pocketgan.recipes.pairs import PAIRS
@@ -43,7 +42,6 @@ class Card:
     why: str
     remedy: str
     twin: dict[str, str | int | float] = field(default_factory=dict)
-    images: int | None = None  # that it learns from, where they are fewer than all
     batch_norm: bool = True
 
     def as_json(self) -> dict[str, Any]:
@@ -66,8 +64,7 @@ class Card:
 def words_of(card: Card, out: str, seed: int, folder: Path) -> list[str]:
     """The words of the command that trains what breaks."""
     recipe = RECIPE if card.batch_norm else str(folder / FOLDER / PLAIN)
-    data = {} if card.images is None else {"source": str(folder / FOLDER / f"{card.images}.npz")}
-    return _words(recipe, out, seed, {**card.options, **data})
+    return _words(recipe, out, seed, card.options)
 
 
 def twin_words(card: Card, out: str, seed: int, folder: Path) -> list[str]:
@@ -81,19 +78,9 @@ def _words(recipe: str, out: str, seed: int, options: dict[str, str | int | floa
 
 
 def prepare(card: Card, folder: Path) -> None:
-    """Write what a card needs beside its runs: a recipe without BatchNorm, a file of a few images."""
+    """Write what a card needs beside its runs: a recipe without BatchNorm."""
     if not card.batch_norm:
         write_text(folder / FOLDER / PLAIN, recipe_toml(without_batch_norm()))
-    if card.images is not None:
-        import numpy as np
-
-        from pocketgan.data.load import load_images
-
-        few, buffer = load_images("mnist"), io.BytesIO()
-        assert few.labels is not None
-        pixels = few.images[: card.images].numpy()
-        np.savez(buffer, images=np.moveaxis(pixels, 1, -1), labels=few.labels[: card.images].numpy())
-        write_bytes(folder / FOLDER / f"{card.images}.npz", buffer.getvalue())
 
 
 def without_batch_norm() -> Recipe:

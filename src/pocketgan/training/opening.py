@@ -271,7 +271,7 @@ def _budgeted(run: RunFolder, stored: Recipe, wanted: ScheduleConfig, images: in
 def _change_budget(begun: _Begun, images: int, display: Display) -> None:
     """Let a run have its new budget. What a longer training outdates is removed; after a kill, it is done again."""
     run, nimg = begun.run, newest_nimg(begun.run.checkpoints)
-    if run.fakes.exists() and PERSON in read_fakes(run.fakes).label_source:
+    if run.fakes.exists() and PERSON in read_fakes(run.fakes, partly=True).label_source:
         raise UsageError(
             f"--out {run}: a person gave labels in {run.fakes}, and a longer training outdates them; "
             "move that folder out of the run first"
