@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from conftest import drawing_model
 from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.files import sha256
 from pocketgan.core.rng import BLOCK, derive, latents, slerp
 from pocketgan.data.image_set import ImageSet
 from pocketgan.metrics.appearance import STROKES, strokes
@@ -18,6 +20,7 @@ from pocketgan.models.classifier import Classifier
 from pocketgan.models.judge import JUDGE
 from pocketgan.models.model import Model
 from pocketgan.models.saved import weights_digest
+from pocketgan.steer import MOST_WIDTH
 from pocketgan.steer.directions import Directions
 from pocketgan.steer.energy import Energy, Reader
 from pocketgan.steer.fits import METHODS
@@ -97,6 +100,24 @@ def test_a_saved_steerer_has_no_code_and_loads_the_same(method: str, steered_fol
     assert same(again.steer.latents(30, 7, method=method), model.steer.latents(30, 7, method=method))
 
 
+@pytest.mark.parametrize("method", ["flow", "energy"])
+def test_a_narrow_reader_is_kept_and_loaded(method: str, digits: ImageSet, tmp_path: Path) -> None:
+    model = drawing_model(digits)
+    model.steer.fit(method, latents=1000, steps=5, width=24)
+    model.save(tmp_path / "model")
+    again = Model.load(tmp_path / "model")
+    assert again.steer.fitted(method).facts.width == 24
+    assert same(again.steer.latents(20, 1, method=method), model.steer.latents(20, 1, method=method))
+    file = tmp_path / "model" / "steer" / method / "steer.safetensors"
+    tensors = load_file(file)
+    entry = next(name for name in tensors if name.endswith("layers.0.weight"))
+    save_file({**tensors, entry: tensors[entry].new_zeros(MOST_WIDTH + 1, 1)}, file)
+    about = file.with_name("steer.json")
+    about.write_text(json.dumps({**json.loads(about.read_text()), "sha256": sha256(file)}))
+    with pytest.raises(PocketganError, match=r"does not fit its steer\.json"):
+        Model.load(tmp_path / "model").steer.fitted(method)
+
+
 def test_the_best_method_is_taken_and_named(steered: Model) -> None:
     assert steered.steer.methods() == list(METHODS)
     assert steered.sample(3, label=2).provenance["steered_by"] == next(iter(METHODS))
@@ -143,7 +164,7 @@ def test_search_climbs_and_keeps_every_norm(steered: Model) -> None:
 
 
 def test_the_energy_of_a_reader_that_says_nothing_is_the_prior() -> None:
-    reader = Reader(6, 3)
+    reader = Reader(6, 3, 24)
     for parameter in reader.parameters():
         torch.nn.init.zeros_(parameter)
     walker = Energy(reader, 6)

@@ -70,6 +70,7 @@ def test_a_picture_is_inverted_and_walked_to(folder: Path, tmp_path: Path) -> No
         (["steer", "fit", "MODEL", "--method", "flw"], "did you mean 'flow'"),
         (["steer", "fit", "MODEL", "--latents", "0"], "--latents 0"),
         (["steer", "fit", "MODEL", "--steps", "0"], "--steps 0"),
+        (["steer", "fit", "MODEL", "--width", "5000"], "--width 5000"),
         (["steer", "fit", "MODEL", "--guide", "judge"], "only scores"),
         (["steer", "fit", "POCKET"], "conditional"),
         (["steer", "interpolate", "MODEL", "3", "--out", "OUT"], "two stops"),

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketgan.core.rng import derive, latents, rng, seeded
+from pocketgan.steer import MOST_WIDTH
 from pocketgan.steer.guides import Frozen
 from pocketgan.steer.method import Budget, Collected, Context, descend
 
-WIDTH = 512
 BATCH = 512
 RATE, DECAY = 2e-3, 0.05
 LADDER = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # certainties that a sieve may ask for
@@ -26,12 +26,28 @@ PURE = 0.9  # share of passing latents that the guide must be sure of
 
 
 class Reader(nn.Module):
-    """Latents ``[N, D]`` to class logits ``[N, K]``: three hidden layers with SiLU."""
+    """Latents ``[N, D]`` to class logits ``[N, K]``: three hidden layers of `width` units with SiLU."""
 
-    def __init__(self, dim: int, classes: int) -> None:
+    def __init__(self, dim: int, classes: int, width: int) -> None:
         super().__init__()
-        hidden = [layer for _ in range(2) for layer in (nn.Linear(WIDTH, WIDTH), nn.SiLU())]
-        self.layers = nn.Sequential(nn.Linear(dim, WIDTH), nn.SiLU(), *hidden, nn.Linear(WIDTH, classes))
+        hidden = [layer for _ in range(2) for layer in (nn.Linear(width, width), nn.SiLU())]
+        self.layers = nn.Sequential(nn.Linear(dim, width), nn.SiLU(), *hidden, nn.Linear(width, classes))
+
+    @classmethod
+    def rebuild(cls, dim: int, classes: int, tensors: dict[str, Tensor]) -> Reader:
+        """From its weights, which tell its width.
+
+        Raises
+        ------
+        KeyError, RuntimeError, ValueError
+            They are no reader's.
+        """
+        width = len(tensors["layers.0.weight"])
+        if width > MOST_WIDTH:
+            raise ValueError(f"{width} units in a layer, more than {MOST_WIDTH}")
+        reader = cls(dim, classes, width)
+        reader.load_state_dict(tensors)
+        return reader.requires_grad_(False).eval()
 
     def forward(self, z: Tensor) -> Tensor:
         logits: Tensor = self.layers(z)
@@ -72,7 +88,7 @@ def fit_reader(context: Context, seed: int, budget: Budget) -> Reader:
     learned = held_out(context.collected)
     z, probabilities = context.collected.z[:learned], context.collected.probabilities[:learned]
     with seeded(seed, "reader"):
-        reader = Reader(z.shape[1], context.frozen.classes)
+        reader = Reader(z.shape[1], context.frozen.classes, budget.width)
     random = rng(seed, "reader batches")
 
     def loss(step: int) -> Tensor:
@@ -120,6 +136,5 @@ class Energy:
     @classmethod
     def rebuild(cls, frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Energy:
         """From what was saved."""
-        reader = Reader(frozen.generator.latent_dim, frozen.classes)
-        reader.load_state_dict(tensors)
-        return cls(reader.requires_grad_(False).eval(), frozen.generator.latent_dim)
+        dim = frozen.generator.latent_dim
+        return cls(Reader.rebuild(dim, frozen.classes, tensors), dim)

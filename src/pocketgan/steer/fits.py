@@ -17,6 +17,7 @@ from pocketgan.core.config import complaint
 from pocketgan.core.errors import PocketganError, UsageError, nearest
 from pocketgan.core.files import check_version, read_json, sha256, whole_folder, write_bytes, write_json
 from pocketgan.models.saved import weights_digest
+from pocketgan.steer import WIDTH
 from pocketgan.steer.bank import Bank
 from pocketgan.steer.directions import Directions, Predictor
 from pocketgan.steer.energy import Energy
@@ -58,7 +59,7 @@ class FitFacts(BaseModel):
 
     Attributes
     ----------
-    method, seed, latents, steps
+    method, seed, latents, steps, width
         What was asked for.
     kept
         For each class, how many of the latents the guide was sure of: the exact acceptance.
@@ -76,6 +77,7 @@ class FitFacts(BaseModel):
     seed: int
     latents: int
     steps: int
+    width: int = WIDTH
     kept: list[int]
     made: list[int]
     collect_seconds: float

@@ -152,10 +152,9 @@ class SiftedFlow:
     def rebuild(cls, frozen: Frozen, tensors: dict[str, Tensor], settings: dict[str, Any]) -> SiftedFlow:
         """From what was saved."""
         dim = frozen.generator.latent_dim
-        flow, reader = Flow(dim, frozen.classes, 0), Reader(dim, frozen.classes)
-        for name, part in (("flow", flow), ("reader", reader)):
-            part.load_state_dict(
-                {key.removeprefix(f"{name}."): v for key, v in tensors.items() if key.startswith(name)}
-            )
-            part.requires_grad_(False).eval()
-        return cls(flow, reader, dim, float(settings["enough"]))
+        flow, of = Flow(dim, frozen.classes, 0), {}
+        for part in ("flow", "reader"):
+            of[part] = {key.removeprefix(f"{part}."): v for key, v in tensors.items() if key.startswith(f"{part}.")}
+        flow.load_state_dict(of["flow"])
+        reader = Reader.rebuild(dim, frozen.classes, of["reader"])
+        return cls(flow.requires_grad_(False).eval(), reader, dim, float(settings["enough"]))

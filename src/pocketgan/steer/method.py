@@ -141,6 +141,7 @@ class Budget(NamedTuple):
 
     latents: int  # drawn and read by the guide
     steps: int  # of training, for each network that a method learns
+    width: int  # of the hidden layers of the network that reads latents
 
 
 @dataclass(frozen=True, eq=False)

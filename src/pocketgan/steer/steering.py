@@ -15,9 +15,9 @@ from pocketgan.core.pixels import PixelRange
 from pocketgan.core.rng import BLOCK
 from pocketgan.core.terminal import Display
 from pocketgan.models.classifier import Classifier
-from pocketgan.models.saved import weights_digest
+from pocketgan.models.saved import SHIPPED, weights_digest
 from pocketgan.networks.contracts import Generator, Shape
-from pocketgan.steer import LATENTS, STEPS
+from pocketgan.steer import LATENTS, MOST_WIDTH, STEPS, WIDTH
 from pocketgan.steer.fits import METHODS, FitFacts, Fitted, kept_in, load_fitted, method_of, save_fitted
 from pocketgan.steer.guides import FOLDER, Frozen, find_guide, keep_guide
 from pocketgan.steer.method import Budget, Collected, Context, collect, missing_line
@@ -89,6 +89,7 @@ class Steering:
         guide: Classifier | str | Path | None = None,
         latents: int = LATENTS,
         steps: int = STEPS,
+        width: int = WIDTH,
         seed: int = 0,
         keep: bool = True,
         watch: Callable[[float, str], None] = lambda done, note: None,
@@ -105,6 +106,8 @@ class Steering:
             To draw and let the guide read.
         steps
             Of training, for each network that the method learns.
+        width
+            Units in each hidden layer of the network that reads latents, which flow and energy learn.
         seed
             Of latents and trainings.
         keep
@@ -128,15 +131,22 @@ class Steering:
         row = method_of(method)
         if steps < 1:
             raise UsageError(f"--steps {steps} is too small; ask for at least 1")
+        if not 1 <= width <= MOST_WIDTH:
+            raise UsageError(f"--width {width} must lie between 1 and {MOST_WIDTH}")
+        if keep and self.folder is not None and self.folder.parent == SHIPPED:
+            raise UsageError(
+                f"{self.folder.name} came with the program and stays as it is; fit a copy of its folder, {self.folder}"
+            )
         frozen = self.guided_by(guide)
         collected = self.collect(latents=latents, seed=seed, watch=watch)
         began = time.process_time()
-        steerer = row.steerer.fit(Context(frozen, collected, watch), seed, Budget(latents, steps))
+        steerer = row.steerer.fit(Context(frozen, collected, watch), seed, Budget(latents, steps, width))
         facts = FitFacts(
             method=method,
             seed=seed,
             latents=latents,
             steps=steps,
+            width=width,
             kept=collected.counts,
             made=collected.made,
             collect_seconds=round(collected.seconds, 3),
@@ -243,6 +253,7 @@ def fit_methods(
     guide: Classifier | str | Path | None,
     latents: int,
     steps: int,
+    width: int,
     seed: int,
     display: Display,
 ) -> list[FitReport]:
@@ -250,6 +261,8 @@ def fit_methods(
     reports = []
     for method in methods:
         with display.bar(f"fitting {method}", 1.0) as bar:
-            fitted = steering.fit(method, guide=guide, latents=latents, steps=steps, seed=seed, watch=bar.update)
+            fitted = steering.fit(
+                method, guide=guide, latents=latents, steps=steps, width=width, seed=seed, watch=bar.update
+            )
         reports.append(FitReport(fitted.facts, steering.missing(fitted.facts)))
     return reports
