@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -23,14 +24,17 @@ import pytest
 import torch
 
 from conftest import ended
+from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import write_bytes
 from pocketgan.core.pixels import to_png
 from pocketgan.data.fakes import PERSON, read_fakes, set_aside, set_labels
+from pocketgan.data.pictures import FakesWriter
 from pocketgan.models.classifier import Classifier
 from pocketgan.models.model import Model
 from pocketgan.recipes import GAN_PRESETS, Recipe, field_places
 from pocketgan.runs.folder import RunFolder
 from pocketgan.runs.live import Unpacker, live_socket
+from pocketgan.steer.directions import Directions
 from pocketgan.steer.search import INVERSION_STEPS, LOOKS
 
 pytest.importorskip("uvicorn")
@@ -42,7 +46,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
 from pocketgan.lab.breaking import CARDS, FOLDER, PLAIN, prepare, without_batch_norm, words_of  # noqa: E402
 from pocketgan.lab.drawing import centred_as_mnist  # noqa: E402
 from pocketgan.lab.guarding import Keys, cookie_name  # noqa: E402
-from pocketgan.lab.labelling import fakes_of  # noqa: E402
+from pocketgan.lab.labelling import compared, fakes_of, label  # noqa: E402
 from pocketgan.lab.runs import Shelf, state_of  # noqa: E402
 from pocketgan.lab.serving import Lab, server_of  # noqa: E402
 from pocketgan.lab.training import fields  # noqa: E402
@@ -311,6 +315,19 @@ def test_latents_are_drawn_as_the_model_draws_them(lab: Served) -> None:
         assert json.loads(image.info["pocketgan"])["z"] == pytest.approx(z[0].tolist())
 
 
+def test_a_page_gets_the_directions_of_a_model_without_classes(lab: Served) -> None:
+    about, told = lab.get("/api/models/digits-free"), lab.get("/api/models/digits-free/directions")
+    assert (about["classes_by"], about["methods"], about["fitting"]) == ("steered", ["flow", "directions"], None)
+    fitted = Model.load("digits-free", "cpu").steer.fitted("directions").steerer
+    assert isinstance(fitted, Directions)
+    for name in ("basis", "means", "moves"):
+        given = np.frombuffer(base64.b64decode(told[name]), "<f4")
+        assert np.array_equal(given, getattr(fitted, name).numpy().ravel())
+    assert told["command"].endswith("directions digits-free --class 0 --out DIRECTIONS.png")
+    assert "conditional" in lab.ask("/api/models/digits/directions").json["error"]
+    assert "came with the program" in lab.ask("/api/models/digits-free/fit", "POST", {}).json["error"]
+
+
 @pytest.mark.parametrize("spoilt", [float("nan"), float("inf"), 11.0, -1e30])
 def test_latents_that_are_none_are_refused(lab: Served, spoilt: float) -> None:
     dim = lab.get("/api/models/digits")["latent_dim"]
@@ -462,13 +479,38 @@ def test_labels_that_cannot_be_leave_the_table_as_it_was(folder: Path, tmp_path:
     shutil.copytree(folder / "whole" / "fakes", fakes)
     before = (fakes / "metadata.csv").read_bytes()
     files = fakes_of(RunFolder(tmp_path))["files"]
-    from pocketgan.core.errors import PocketganError
-
     for wrong in ({"nothing.png": 1}, {files[0]: -1}, dict.fromkeys(files)):
         with pytest.raises(PocketganError):
             set_labels(fakes, wrong)
         assert (fakes / "metadata.csv").read_bytes() == before
         assert set_aside(fakes) == []
+
+
+def test_a_set_without_labels_is_labelled_picture_by_picture(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    made = Model.load("digits", "cpu").sample(20)
+    writer = FakesWriter(run.fakes, made.latents.shape[1], 20)
+    writer.add(replace(made, labels=None, class_names=(), label_source="none"))
+    writer.close()
+    Classifier.load("guide").save(tmp_path / "classifier")
+    files = fakes_of(run)["files"]
+    told = label(run, {files[0]: 3})
+    assert (told["by_person"], told["s1"]["count"], told["s1"]["labels_from"]) == (1, 1, "person (1)")
+    shown = fakes_of(run)
+    assert shown["labels"] == [3] + [None] * 19
+    assert shown["class_names"] == [], "a first 3 does not say that there are four classes"
+    assert (compared(run)["labelled"], compared(run)["same"]) == (0, 0), "the program said nothing"
+    with pytest.raises(PocketganError, match="no label where others have one"):
+        read_fakes(run.fakes)
+    with pytest.raises(PocketganError, match="no label of"):
+        label(run, {files[0]: 1 << 40})
+    assert fakes_of(run)["labels"][0] == 3
+    told = label(run, dict.fromkeys(files[1:], 2))
+    assert (told["by_person"], told["s1"]["count"]) == (20, 20)
+    assert read_fakes(run.fakes).images.labels.tolist() == [3] + [2] * 19  # type: ignore[union-attr]
+    label(run, {}, files)
+    assert fakes_of(run)["s1"] is None
+    assert read_fakes(run.fakes).images.labels is None
 
 
 # ---- live -----------------------------------------------------------------------------------------------------------

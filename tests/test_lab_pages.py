@@ -30,12 +30,14 @@ from test_page import AXE, AXE_RUN, until
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+ZOO = Path(__file__).parent.parent / "zoo"
 FAKES, BATCH = 100, 100  # of the run here, and of `mlp`
 MOST_KEYS = 250  # for a hundred labels
 LONG = {"nimg": 3_000_000}  # of a training that is watched, and stopped
 LARGE = "document.querySelector('.large canvas')"
 VIEWS = (
     "/play/digits",
+    "/play/digits-free",
     "/train",
     "/draw",
     "/label",
@@ -230,6 +232,42 @@ def test_fakes_are_labelled_by_keys_and_s1_follows(chromium: Browser, lab: Serve
     assert read_fakes(fakes).label_source.count(PERSON) == FAKES - 1
     assert len(set_aside(fakes)) == 1
     opened.check()
+
+
+@pytest.mark.extras
+def test_a_model_without_classes_is_steered(chromium: Browser, lab: Served) -> None:
+    opened = Opened(chromium, lab, "/play/digits-free", reduced_motion="reduce")
+    page = opened.page
+    until(page, LARGE)
+    page.get_by_text("5", exact=True).first.click()
+    assert page.locator(".large canvas").get_attribute("aria-label") == "Class 5"
+    for name in ("Slant", "Thickness", "Width"):
+        before = page.evaluate(f"{LARGE}.toDataURL()")
+        page.get_by_label(name).focus()
+        page.keyboard.press("End")
+        until(page, f"{LARGE}.toDataURL() !== {before!r}")
+    assert not page.get_by_role("button", name="Fit steering").count()
+    opened.check()
+
+
+@pytest.mark.extras
+def test_steering_is_fitted_from_the_page(chromium: Browser, lab: Served, small_run: Path) -> None:
+    run = lab.lab.shelf.folder / "free"
+    shutil.copytree(small_run, run)
+    shutil.rmtree(run / "model")
+    shutil.copytree(ZOO / "pocket-free-0" / "model", run / "model")
+    opened = Opened(chromium, lab, "/play/{free}")
+    page = opened.page
+    until(page, LARGE)
+    assert not page.get_by_text("Slant").count()
+    small = {"method": ["directions"], "latents": 2000, "steps": 1}
+    page.route("**/fit", lambda route: route.continue_(post_data=small))
+    page.get_by_role("button", name="Fit steering").click()
+    page.get_by_label("Slant").wait_for(timeout=60_000)
+    assert not page.get_by_role("button", name="Fit steering").count()
+    assert page.locator(".sheet .name").first.inner_text() == "0"
+    opened.check()
+    shutil.rmtree(run)
 
 
 @pytest.mark.extras

@@ -27,7 +27,7 @@ from pocketgan.runs.folder import MODEL_FILE
 from pocketgan.steer.directions import Directions
 from pocketgan.steer.fits import kept_in
 
-SHIPPED = ("digits",)
+SHIPPED = ("digits", "digits-free")
 MOST_MODELS = 4  # in memory, the last used ones
 MOST_DRAWN = 256  # images at once
 LONGEST = 10.0  # a latent, as a vector of numbers: |z| of each; the prior reaches beyond 6 once in 10^9
@@ -119,7 +119,6 @@ class Models:
             "class_names": names,
             "classes_by": "asked" if model.conditional else "steered" if methods else None,
             "methods": methods,
-            "directions": list(STROKES) if "directions" in methods else [],
             "most_images": MOST_DRAWN,
             "longest": LONGEST,
             "nimg": model.facts.nimg,
@@ -150,16 +149,26 @@ class Models:
             "command": f"{' '.join(words)} --seed {wanted['seed']}",
         }
 
-    def directions(self, identity: str, label: int) -> dict[str, Any]:
-        """The fitted steps of one standard deviation in a class, float32 ``[S, D]``, by name."""
+    def directions(self, identity: str) -> dict[str, Any]:
+        """The fitted directions, by which a page steers latents itself: as `Directions` has them.
+
+        Raises
+        ------
+        UsageError
+            The model is conditional, or none are fitted to it.
+        """
         model = self.get(identity)
-        mover = model.steer.fitted("directions").steerer
-        assert isinstance(mover, Directions)
-        name = model.steer.names()[model.class_index(label)]
-        moves = {stroke: packed(mover.moves[label, row]) for row, stroke in enumerate(STROKES)}
+        fitted = model.steer.fitted("directions")
+        assert isinstance(fitted.steerer, Directions), "the method's name tells its kind"
+        names = model.steer.names()
+        words = f"pocketgan steer directions {self.named(identity)} --class {names[fitted.facts.made[0]]}"
         return {
-            "moves": moves,
-            "command": f"pocketgan steer directions {self.named(identity)} --class {name} --out DIRECTIONS.png",
+            "classes": list(names),
+            "made": fitted.facts.made,
+            "strength": fitted.steerer.strength,
+            "names": list(STROKES),
+            **{name: packed(getattr(fitted.steerer, name)) for name in ("basis", "means", "moves")},
+            "command": f"{words} --out DIRECTIONS.png",
         }
 
     @torch.no_grad()

@@ -34,7 +34,7 @@ from pocketgan.lab.playing import LONGEST, Models
 from pocketgan.lab.runs import Shelf, events_of, summary_of
 from pocketgan.lab.training import checked_recipe, fields, recipe_facts, shown, train_words
 from pocketgan.lab.watching import Feed, Page, is_paused
-from pocketgan.lab.working import Jobs, Launched, Watch, checked_name
+from pocketgan.lab.working import Job, Jobs, Launched, Watch, checked_name
 from pocketgan.recipes import GAN_PRESETS
 from pocketgan.recipes.costs import recipe_rows
 from pocketgan.runs.folder import RunFolder
@@ -131,6 +131,7 @@ class Lab:
         self.models = Models(self.shelf)
         self.looking = ThreadPoolExecutor(1, "look")
         self.feeds: dict[str, Feed] = {}
+        self.fits: dict[str, Job] = {}  # the last one of each model
         self.launched: dict[str, Launched] = {}
         self.places: dict[str, Path] = {}  # of what was launched
         self.minutes: dict[str, float] = {}
@@ -293,7 +294,11 @@ class Lab:
         return JSONResponse({"models": rows, "command": "pocketgan info digits"})
 
     async def describe(self, request: Request) -> Response:
-        return JSONResponse(await self.look(self.models.describe, request.path_params["model"]))
+        identity = request.path_params["model"]
+        job = self.fits.get(identity)
+        told = await self.look(self.models.describe, identity)
+        fitting = job.as_json() if job is not None and job.is_open else None
+        return JSONResponse({**told, "fitting": fitting})
 
     async def latents(self, request: Request) -> Response:
         wanted = _valid(Wanted, dict(request.query_params)).model_dump()
@@ -302,8 +307,7 @@ class Lab:
         return JSONResponse(await self.look(self.models.latents, request.path_params["model"], wanted))
 
     async def directions(self, request: Request) -> Response:
-        label = _whole(request, "label", 10_000)
-        return JSONResponse(await self.look(self.models.directions, request.path_params["model"], label or 0))
+        return JSONResponse(await self.look(self.models.directions, request.path_params["model"]))
 
     async def picture(self, request: Request) -> Response:
         query = request.query_params
@@ -324,6 +328,9 @@ class Lab:
         place = self.models.place(identity)
         if not isinstance(place, Path):
             raise UsageError(f"{identity} came with the program, and nothing is fitted to it")
+        before = self.fits.get(identity)
+        if before is not None and before.is_open:
+            raise UsageError("steering is being fitted to this model already")
 
         def work(watch: Watch) -> list[dict[str, Any]]:
             model, told = api.load(place, "cpu"), []
@@ -350,7 +357,8 @@ class Lab:
             f"--latents={asked.latents}",
             f"--steps={asked.steps}",
         ]
-        return self._job("fit", shown(words), work)
+        job = self.fits[identity] = self.jobs.start("fit", shown(words), work)
+        return JSONResponse(job.as_json(), 202)
 
     async def draw(self, websocket: WebSocket) -> None:
         """Images of latents, at once: one answer for each request, or a line of text that says why not."""

@@ -55,6 +55,11 @@ class Job:
         self.result: Any = None
         self.cancelled = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits or is being done."""
+        return self.state in ("waiting", "working")
+
     def run(self) -> None:
         """Do it."""
         if self.cancelled:
@@ -115,10 +120,10 @@ class Jobs:
         """
         job = Job(kind, command, work, stages)
         with self._lock:
-            if sum(other.state in ("waiting", "working") for other in self._jobs.values()) >= MOST_WAITING:
+            if sum(other.is_open for other in self._jobs.values()) >= MOST_WAITING:
                 raise UsageError("too much work waits already; let some of it end, or cancel it")
             self._jobs[job.id] = job
-            for old in [old for old in self._jobs.values() if old.state not in ("waiting", "working")][:-MOST_JOBS]:
+            for old in [old for old in self._jobs.values() if not old.is_open][:-MOST_JOBS]:
                 del self._jobs[old.id]
         self._thread.submit(job.run)
         return job

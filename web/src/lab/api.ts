@@ -46,9 +46,21 @@ export interface ModelFacts {
   latent_dim: number;
   shape: [number, number, number];
   class_names: string[];
+  methods: string[];
+  fitting: Job | null;
   most_images: number;
   data: string;
   command: string;
+}
+/** Fitted directions; numbers are float32 in base64. */
+export interface Directions {
+  classes: string[];
+  made: number[];
+  strength: number;
+  names: string[];
+  basis: string;
+  means: string;
+  moves: string;
 }
 export interface Field {
   name: string;
@@ -137,6 +149,11 @@ export const socketAt = (path: string): WebSocket => {
 };
 
 export const bytesOf = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+/** Rows of `length` numbers. */
+export function rowsOf(base64: string, length: number): Float32Array[] {
+  const values = new Float32Array(bytesOf(base64).buffer as ArrayBuffer);
+  return Array.from({ length: values.length / length }, (_, n) => values.subarray(n * length, (n + 1) * length));
+}
 export const base64Of = (z: Float32Array): string =>
   btoa(String.fromCharCode(...new Uint8Array(z.slice().buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 

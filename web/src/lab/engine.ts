@@ -1,5 +1,5 @@
-import type { Description, Engine } from "../engine";
-import { base64Of, get, socketAt, type ModelFacts } from "./api";
+import type { Description, Engine, Steering } from "../engine";
+import { base64Of, get, rowsOf, socketAt, type Directions, type ModelFacts } from "./api";
 
 interface Waiting {
   bytes: ArrayBuffer;
@@ -7,6 +7,16 @@ interface Waiting {
   failed(why: Error): void;
 }
 const AGAIN_MS = 1000;
+
+function steeringOf(fitted: Directions, latent: number): Steering {
+  const { classes, made, strength, names } = fitted, moves = rowsOf(fitted.moves, latent);
+  return {
+    classes, made, strength, names,
+    basis: rowsOf(fitted.basis, latent),
+    means: rowsOf(fitted.means, latent),
+    moves: classes.map((_, label) => moves.slice(label * names.length, (label + 1) * names.length)),
+  };
+}
 
 /** A model of the lab's server, at the other end of a socket; one that breaks is opened again. */
 export class SocketEngine implements Engine {
@@ -19,9 +29,9 @@ export class SocketEngine implements Engine {
   #closed = false;
   #waiting = new Map<number, Waiting>();
 
-  private constructor(id: string, facts: ModelFacts, linked: (is: boolean) => void) {
+  private constructor(id: string, facts: ModelFacts, steering: Steering | undefined, linked: (is: boolean) => void) {
     const { name, shape, latent_dim: latent, conditional } = facts;
-    this.#description = { name, shape, latent, conditional, classes: conditional ? facts.class_names : [], weights: "" };
+    this.#description = { name, shape, latent, conditional, classes: conditional ? facts.class_names : [], weights: "", steering };
     this.#path = `/api/models/${id}`;
     this.#most = facts.most_images;
     this.#linked = linked;
@@ -31,7 +41,8 @@ export class SocketEngine implements Engine {
   /** @param linked Hears whether the server is there. */
   static async of(id: string, linked: (is: boolean) => void): Promise<[SocketEngine, ModelFacts]> {
     const facts = await get<ModelFacts>(`/api/models/${id}`);
-    return [new SocketEngine(id, facts, linked), facts];
+    const fitted = facts.methods.includes("directions") ? await get<Directions>(`/api/models/${id}/directions`) : null;
+    return [new SocketEngine(id, facts, fitted ? steeringOf(fitted, facts.latent_dim) : undefined, linked), facts];
   }
 
   describe(): Description {
