@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -21,7 +21,7 @@ from pocketgan.bench.browser import browser
 from pocketgan.models.classifier import Classifier
 from test_lab import Served
 
-OUT = Path(__file__).parent.parent / "docs" / "lab"
+OUT = Path(__file__).resolve().parent.parent / "docs" / "lab"
 SIZE = {"width": 1100, "height": 760}
 MOST_BYTES = 60_000
 WAIT_MS = 120_000
@@ -70,18 +70,33 @@ def keep(page: Page, name: str) -> None:
     raise SystemExit(f"{name}.png cannot be made smaller than {MOST_BYTES:,} bytes")
 
 
-def photograph(chromium: Browser, folder: Path) -> None:
-    """Every view, busy and at rest; without runs, and without its server."""
-    empty = Served(folder / "empty")
+MAPPED = """[0, -1].every((row) => {
+  const canvas = document.querySelector(".pad canvas");
+  return canvas.getContext("2d").getImageData(0, (canvas.height + row) % canvas.height, 1, 1).data[3] === 255;
+})"""  # Play's map is drawn from its middle to its edges
+
+
+def photograph(chromium: Browser) -> None:
+    """Every view, busy and at rest; without runs, and without its server. Its runs lie in the folder at hand."""
+    empty, runs = Served(Path("empty/runs")), Path("runs")
     with opened(chromium, empty, "/runs") as page:
         keep(page, "empty")
     empty.close()
-    fill(folder / "runs")
-    lab = Served(folder / "runs")
+    fill(runs)
+    lab = Served(runs)
     ids = {run["name"]: run["id"] for run in lab.get("/api/runs")["runs"]}
     with opened(chromium, lab, "/play/digits") as page:
         page.locator(".sheet canvas").nth(59).wait_for()
+        page.wait_for_function(MAPPED)
         keep(page, "play")
+    with opened(chromium, lab, "/play/digits-free") as page:
+        page.get_by_text("5", exact=True).first.click()
+        for name in ("Slant", "Thickness"):
+            page.get_by_label(name).fill("1.5")
+        page.wait_for_function(MAPPED)
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(2000)
+        keep(page, "steered")
     with opened(chromium, lab, "/train") as page:
         keep(page, "train")
     with opened(chromium, lab, "/draw") as page:
@@ -93,7 +108,7 @@ def photograph(chromium: Browser, folder: Path) -> None:
         keep(page, "draw")
     with opened(chromium, lab, f"/label/{ids['first']}") as page:
         page.locator(".tiles button").first.click()
-        for key in ("7", "2", "Shift+ArrowRight", "Shift+ArrowRight"):
+        for key in ("6", "7", "Shift+ArrowRight", "Shift+ArrowRight"):
             page.keyboard.press(key)
         page.wait_for_load_state("networkidle")
         keep(page, "label")
@@ -120,8 +135,13 @@ def photograph(chromium: Browser, folder: Path) -> None:
 
 def main() -> int:
     """Make all of them."""
-    with tempfile.TemporaryDirectory() as folder, browser() as chromium:
-        photograph(chromium, Path(folder))
+    folder = Path(tempfile.gettempdir(), "lab")  # whose name is in the pictures
+    folder.mkdir()
+    try:
+        with chdir(folder), browser() as chromium:
+            photograph(chromium)
+    finally:
+        shutil.rmtree(folder)
     return 0
 
 

@@ -67,6 +67,19 @@ def test_the_shipped_generator_draws_the_digits_it_is_asked_for() -> None:
     assert sum(file.stat().st_size for file in (SHIPPED / "digits").iterdir()) < 4 << 20
 
 
+def test_the_shipped_generator_without_classes_is_steered_as_it_comes() -> None:
+    model = Model.load("digits-free")
+    assert not model.conditional
+    fives = model.sample(64, label=5)
+    assert (fives.provenance["steered_by"], fives.class_names) == ("flow", tuple("0123456789"))
+    assert (Classifier.load("guide").label(fives.images) == 5).sum() > 56
+    bolder = model.sample(64, label=5, moves={"thickness": 2.0})
+    assert bolder.images.float().mean() > fives.images.float().mean()
+    assert sum(file.stat().st_size for file in (SHIPPED / "digits-free").rglob("*") if file.is_file()) < 2_000_000
+    with pytest.raises(UsageError, match="digits-free came with the program"):
+        model.steer.fit("bank", latents=100)
+
+
 def test_a_folder_called_guide_does_not_stand_for_the_shipped_one(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

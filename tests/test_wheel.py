@@ -19,6 +19,7 @@ assert Path(pg.__file__).is_relative_to({home!r}), pg.__file__
 assert len(pg.load_images("mnist", "test")) == 10_000
 assert pg.Classifier.load("guide").class_names == tuple("0123456789")
 assert len(pg.load("digits").sample(3, label=7)) == 3
+assert len(pg.load("digits-free").sample(3, label=5)) == 3
 pg.train("mlp", out="run", nimg=200, quiet=True)
 assert pg.write_report(Path("run")).is_file()
 """
@@ -35,6 +36,9 @@ def test_a_wheel_works_from_an_empty_folder(tmp_path: Path) -> None:
         archive.extractall(home)
     assert any(name.endswith("licenses/LICENSE-MNIST") for name in names)
     assert not any(name.startswith(("tests", "zoo", "docs")) for name in names)
+    shipped = sorted((home / "pocketgan" / "weights").rglob("*"))
+    for path in shipped:
+        path.chmod(0o555 if path.is_dir() else 0o444)
     (tmp_path / "empty").mkdir()
     environment = {**os.environ, "PYTHONPATH": str(home)}
     done = subprocess.run(
@@ -46,6 +50,7 @@ def test_a_wheel_works_from_an_empty_folder(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert sorted((home / "pocketgan" / "weights").rglob("*")) == shipped, "nothing is written there"
 
 
 @pytest.mark.extras
