@@ -135,7 +135,7 @@ def photograph(chromium: Browser) -> None:
 
 def main() -> int:
     """Make all of them."""
-    folder = Path(tempfile.gettempdir(), "lab")  # whose name is in the pictures
+    folder = Path(tempfile.gettempdir(), "pocketgan-lab")  # whose name is in the pictures
     folder.mkdir()
     try:
         with chdir(folder), browser() as chromium:
