@@ -20,6 +20,7 @@ from conftest import ended
 from pocketgan.bench.browser import browser
 from pocketgan.models.classifier import Classifier
 from test_lab import Served
+from test_page import until
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "lab"
 SIZE = {"width": 1100, "height": 760}
@@ -87,13 +88,13 @@ def photograph(chromium: Browser) -> None:
     ids = {run["name"]: run["id"] for run in lab.get("/api/runs")["runs"]}
     with opened(chromium, lab, "/play/digits") as page:
         page.locator(".sheet canvas").nth(59).wait_for()
-        page.wait_for_function(MAPPED)
+        until(page, MAPPED)
         keep(page, "play")
     with opened(chromium, lab, "/play/digits-free") as page:
-        page.get_by_text("5", exact=True).first.click()
+        page.get_by_role("radio", name="5", exact=True).check()
         for name in ("Slant", "Thickness"):
             page.get_by_label(name).fill("1.5")
-        page.wait_for_function(MAPPED)
+        until(page, MAPPED)
         page.wait_for_load_state("networkidle")
         page.wait_for_timeout(2000)
         keep(page, "steered")

@@ -239,7 +239,7 @@ def test_a_model_without_classes_is_steered(chromium: Browser, lab: Served) -> N
     opened = Opened(chromium, lab, "/play/digits-free", reduced_motion="reduce")
     page = opened.page
     until(page, LARGE)
-    page.get_by_text("5", exact=True).first.click()
+    page.get_by_role("radio", name="5", exact=True).check()
     assert page.locator(".large canvas").get_attribute("aria-label") == "Class 5"
     for name in ("Slant", "Thickness", "Width"):
         before = page.evaluate(f"{LARGE}.toDataURL()")
@@ -259,7 +259,7 @@ def test_steering_is_fitted_from_the_page(chromium: Browser, lab: Served, small_
     opened = Opened(chromium, lab, "/play/{free}")
     page = opened.page
     until(page, LARGE)
-    assert not page.get_by_text("Slant").count()
+    assert not page.get_by_label("Slant").count()
     small = {"method": ["directions"], "latents": 2000, "steps": 1}
     page.route("**/fit", lambda route: route.continue_(post_data=small))
     page.get_by_role("button", name="Fit steering").click()
