@@ -523,6 +523,9 @@ def generate(
     format: Sequence[str] = ("png", "grid"),
     test_share: float | None = None,
     shard: str | None = None,
+    shards: int | None = None,
+    engine: str = "local",
+    address: str | None = None,
     classifier: Classifier | str | Path | None = None,
     method: str | None = None,
     checked: bool = False,
@@ -531,7 +534,7 @@ def generate(
     width: float | None = None,
     device: str = "auto",
     quiet: bool = False,
-) -> list[Path]:
+) -> list[Path | str]:
     """Generate images from a run or a model, with the latents that made them, in bounded memory.
 
     Parameters
@@ -539,7 +542,8 @@ def generate(
     model
         A run folder or a model folder; or digits, the shipped generator.
     out
-        A new folder; MODEL-CLASS or MODEL-fakes here without it.
+        A new folder; MODEL-CLASS or MODEL-fakes here without it. Or an address that `fsspec` knows, such as
+        ``s3://bucket/folder`` (extra ``s3``), for a set in shards.
     count
         How many images.
     label
@@ -560,6 +564,14 @@ def generate(
     shard
         Make only part K of OF, such as 3/8, into a folder of its own in OUT; one that stands is left as it is. All
         parts, made by any number of processes at once, are the whole.
+    shards
+        Make a set of so many parts, all of them; those that stand whole are left. Without it, at an address or by Ray,
+        as few as hold at most 51,200 images each. For parquet, webdataset and tfrecord.
+    engine
+        Who makes the parts: local (this process) or ray (tasks of one thread each; extra ``ray``). The bytes are the
+        same.
+    address
+        Of a Ray cluster that is there, or auto; without it Ray starts on this machine.
     classifier
         The classifier, or its folder, that labels the images of a model that cannot be asked; for MNIST's digits the
         shipped guide does without it.
@@ -579,7 +591,7 @@ def generate(
     Returns
     -------
     list of Path
-        The files and folders written.
+        The files and folders written; of a set in shards, what is said of the whole. At an address they are texts.
 
     Raises
     ------
@@ -588,60 +600,43 @@ def generate(
     """
     if balanced and (label is not None or digit is not None):
         raise UsageError("--balanced and a class exclude each other; give one")
+    from pocketgan.core.cluster import check_engine
     from pocketgan.core.terminal import Display
     from pocketgan.data.pictures import folder_names
-    from pocketgan.models.classifier import Classifier
-    from pocketgan.models.model import labelled
-    from pocketgan.models.saved import weights_digest
-    from pocketgan.runs.folder import MODEL
-    from pocketgan.steer.wish import Wish
     from pocketgan.writers import export_samples
-    from pocketgan.writers.sharded import export_shard, shard_named
+    from pocketgan.writers.engines import by_ray, lacking_of, make_set
+    from pocketgan.writers.order import Opened, Order
+    from pocketgan.writers.places import is_store, place_of
+    from pocketgan.writers.sharded import shard_named
 
-    part = None if shard is None else shard_named(shard, count)
-    asked, source, display = _asked(label, digit), _model(model, device), Display(quiet)
-    if classifier is not None and source.conditional:
-        raise UsageError(f"--classifier: {source.recipe.name} is asked for classes, which are the labels; leave it out")
-    if isinstance(classifier, str | Path):
-        classifier = Classifier.load(classifier, str(source.device))
-    if out is None:
-        called = Path(model).resolve().name if isinstance(model, str | Path) else source.recipe.name
-        out = f"{called}-{'fakes' if asked is None else folder_names((str(asked),))[0]}"
+    check_engine(engine, address)
+    if shard is not None and (engine != "local" or shards is not None):
+        raise UsageError("--shard makes one part by itself; leave it out with --engine ray or --shards, which make all")
+    part, display = None if shard is None else shard_named(shard, count), Display(quiet)
+    asked = _asked(label, digit)
     leaning = {"slant": slant, "thickness": thickness, "width": width}
-    moves = {name: amount for name, amount in leaning.items() if amount is not None}
-    steered = not source.conditional and (balanced or asked is not None)
-    if steered:
-        source.steer.guided_by(classifier)
-    chosen = None if asked is None else source.class_index(asked, method)
-    start, size = (0, count) if part is None else (part.start, part.stop - part.start)
-    parts = source.stream(size, Wish(chosen, balanced, method, checked, moves), seed=seed, start=start)
-    if steered:
-        display.line(f"steered by {source.steer.fitted(method).facts.method}")
+    moves = tuple((name, amount) for name, amount in leaning.items() if amount is not None)
+    order = (count, asked, balanced, seed, tuple(format), test_share, classifier, method, checked, moves, device)
+    opened = Opened(Order(model, *order))
+    if out is None:
+        called = Path(model).resolve().name if isinstance(model, str | Path) else opened.source.recipe.name
+        out = f"{called}-{'fakes' if asked is None else folder_names((str(asked),))[0]}"
+    if opened.steered_by is not None:
+        display.line(f"steered by {opened.steered_by}")
+    if part is None and (shards is not None or engine != "local" or is_store(out)):
+        return make_set(opened, out, shards, display, by_ray(address) if engine == "ray" else None)
+    if part is None:
+        told: dict[str, Any] = {"test_share": test_share, "scores": opened.scores}
+        with display.bar(f"generating {count:,} images", count) as bar:
+            parts = opened.parts(0, count)
+            return [*export_samples(parts, count, user_path(out), format, **told, on_progress=bar.update)]
+    wanted = opened.shard_set(place_of(out), part.of)
+    if part in lacking_of(wanted, display, part):
+        with display.bar(f"generating {part.stop - part.start:,} images", part.stop - part.start) as bar:
+            wanted.make(part, opened.parts(part.start, part.stop), bar.update)
     else:
-        parts = labelled(parts, source, classifier)
-    card = None
-    if source.folder is not None and source.folder.name == MODEL:  # of a run, which may have been scored
-        from pocketgan.scorecard.card import kept_card
-
-        card = kept_card(source.folder.parent)
-    scores = "" if card is None else card.verdict
-    if part is not None and (user_path(out) / part.name).exists():
         display.line(f"{part.name} stands there and is left as it is")
-    with display.bar(f"generating {size:,} images", size) as bar:
-        told: dict[str, Any] = {"test_share": test_share, "scores": scores, "on_progress": bar.update}
-        if part is None:
-            return export_samples(parts, count, user_path(out), format, **told)
-        made = {
-            "model": weights_digest(source.generator),
-            "seed": seed,
-            "class": chosen,
-            "balanced": balanced,
-            "method": method,
-            "checked": checked,
-            "moves": moves,
-            "classifier": None if classifier is None else weights_digest(classifier.network),
-        }
-        return export_shard(parts, part, count, user_path(out), format, made, **told)
+    return [*wanted.files(part), *wanted.finish()]
 
 
 def _asked(label: int | str | None, digit: int | None) -> int | str | None:

@@ -66,11 +66,11 @@ def content(written: Path, given: Given) -> None:
     print(written.read_text(encoding="utf-8"), end="")
 
 
-def paths(written: list[Path], given: Given) -> None:
+def paths(written: list[Path | str], given: Given) -> None:
     print("\n".join(map(str, written)))
 
 
-def paths_facts(written: list[Path], given: Given) -> list[str]:
+def paths_facts(written: list[Path | str], given: Given) -> list[str]:
     return list(map(str, written))
 
 

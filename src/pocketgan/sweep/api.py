@@ -6,13 +6,12 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketgan.core.errors import PocketganError, UsageError, nearest
+from pocketgan.core.cluster import check_engine
+from pocketgan.core.errors import PocketganError
 from pocketgan.core.files import user_path
 
 if TYPE_CHECKING:
     from pocketgan.sweep.summary import SweepFacts
-
-ENGINES = ("local", "ray")
 
 
 def sweep(
@@ -56,8 +55,7 @@ def sweep(
     from pocketgan.sweep.plan import cells_of, read_sweep
 
     path, folder = user_path(file), user_path(out)
-    if engine not in ENGINES:
-        raise UsageError(f"--engine {engine} is unknown{nearest(engine, ENGINES)}")
+    check_engine(engine, address)
     wanted = read_sweep(path)
     cells = cells_of(wanted, path, folder)
     if print_commands:

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pocketgan.core.errors import PocketganError, UsageError
+from pocketgan.core.cluster import RETRIES, ray_cluster
 from pocketgan.core.process import Neighbours
 from pocketgan.runs.folder import RunFolder
 from pocketgan.scorecard.card import CARD
@@ -122,21 +122,6 @@ def _last_line(said: str) -> str:
     return lines[-1].removeprefix("pocketgan: ") if lines else ""
 
 
-def ray_module() -> Any:
-    """Ray itself.
-
-    Raises
-    ------
-    UsageError
-        The extra is not installed.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("--engine ray needs the extra: pip install '.[ray]' in pocketgan's source folder") from error
-    return ray
-
-
 def run_by_ray(cells: list[Cell], out: Path, threads: int, address: str | None, done: Callable[[Ended], None]) -> None:
     """Run the cells as tasks of a Ray cluster, or of this machine without an address. All see `out` by the same path.
 
@@ -144,14 +129,9 @@ def run_by_ray(cells: list[Cell], out: Path, threads: int, address: str | None, 
     ------
     UsageError
         The extra is not installed, or there is no cluster at the address.
+    PocketganError
+        Ray failed.
     """
-    ray = ray_module()
-    try:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"--address {address}: no Ray cluster answers there ({error}); leave it out, or auto"
-        ) from error
 
     def work(commands: list[list[str]], variables: dict[str, str]) -> tuple[int, str]:
         import subprocess
@@ -164,8 +144,8 @@ def run_by_ray(cells: list[Cell], out: Path, threads: int, address: str | None, 
                 return ended.returncode, ended.stderr
         return 0, ""
 
-    try:
-        task = ray.remote(num_cpus=threads, max_retries=3)(work)
+    with ray_cluster(address, "Ray lost a training; the same sweep goes on") as ray:
+        task = ray.remote(num_cpus=threads, max_retries=RETRIES)(work)
         tasks = {task.remote(missing(cell, out), environment(threads)): cell for cell in cells}
         waiting = list(tasks)
         while waiting:
@@ -173,7 +153,3 @@ def run_by_ray(cells: list[Cell], out: Path, threads: int, address: str | None, 
             for reference in ready:
                 code, said = ray.get(reference)
                 done(Ended(tasks[reference], code, _last_line(said)))
-    except ray.exceptions.RayError as error:
-        raise PocketganError(f"Ray lost a training: {str(error).splitlines()[0]}; the same sweep goes on") from error
-    finally:
-        ray.shutdown()

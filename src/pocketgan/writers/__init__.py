@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from pocketgan.core.errors import UsageError, nearest
-from pocketgan.core.files import refuse_existing, user_path, whole_folder, write_bytes, write_json, write_text
+from pocketgan.core.files import refuse_existing, sha256, user_path, whole_folder, write_bytes, write_json, write_text
 from pocketgan.core.pixels import grid, to_png
 from pocketgan.data.image_set import PROVENANCE, ImageSet, Samples, licence_named
 from pocketgan.data.pictures import FakesWriter
@@ -145,6 +145,7 @@ class Format(NamedTuple):
     writer: Callable[[Job], Writer]
     paths: tuple[str, ...]  # what it leaves in the folder
     splits: bool = False  # whether it knows training and test images
+    many: bool = False  # whether it is made for sets of many files, so that a set of any size may be cut into shards
 
 
 _IDX_NAMES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -155,9 +156,9 @@ FORMATS: dict[str, Format] = {
     "npz":  Format(NPZWriter,  ("samples.npz",), splits=True),
     "idx":  Format(IDXWriter,  tuple(f"MNIST/raw/{name}-ubyte" for name in _IDX_NAMES), splits=True),
     "grid": Format(GridWriter, ("grid.png",)),
-    "parquet":    Format(ParquetWriter,    ("parquet",),    splits=True),
-    "webdataset": Format(WebDatasetWriter, ("webdataset",), splits=True),
-    "tfrecord":   Format(TFRecordWriter,   ("tfrecord",),   splits=True),
+    "parquet":    Format(ParquetWriter,    ("parquet",), splits=True, many=True),
+    "webdataset": Format(WebDatasetWriter, ("webdataset",), splits=True, many=True),
+    "tfrecord":   Format(TFRecordWriter,   ("tfrecord",), splits=True, many=True),
 }
 # fmt: on
 
@@ -195,7 +196,8 @@ def export_samples(
     scores
         How good the model is, in words, for the data card of the pictures; it says so where nothing is known.
     facts
-        Further facts for ``provenance.json``, as JSON has them.
+        Further facts for ``provenance.json``, as JSON has them. With them, and where all formats are made for sets of
+        many files, it lists the size and sha256 of every other file.
     on_progress
         Called after each part with the number of images written so far.
     keep
@@ -239,8 +241,10 @@ def export_samples(
             raise ValueError(f"the parts hold {done} images, not {count}")
         for writer in writers:
             writer.close()
-        write_json(folder / PROVENANCE, {**job.facts(), "formats": names})
-        about = [PROVENANCE, *write_licence(folder, job.facts())]
+        licence = write_licence(folder, job.facts())
+        listed = {"files": _files(folder)} if facts and all(FORMATS[name].many for name in names) else {}
+        write_json(folder / PROVENANCE, {**job.facts(), "formats": names, **listed})
+        about = [PROVENANCE, *licence]
     return [out / path for path in [*(path for name in names for path in FORMATS[name].paths), *about]]
 
 
@@ -266,6 +270,14 @@ def check_formats(names: Sequence[str], test_share: float | None) -> None:
     if not any(FORMATS[name].splits for name in names):
         able = " or ".join(name for name, row in FORMATS.items() if row.splits)
         raise UsageError(f"--test-share means nothing to --format {','.join(names)}; add {able}, or leave it out")
+
+
+def _files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and sha256 of each file below a folder, by its path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in paths
+    }
 
 
 def _kind(part: Samples) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """One image set made by many processes: each writes shards, whoever comes last writes what is said of the whole.
 
 Nobody waits for anybody and nothing is locked. A shard is a folder of its own, whole or absent, and its
-`provenance.json` says what set it is part of; so shards of two sets are never mixed.
+`provenance.json` says what set it is part of; so shards of two sets are never mixed. `engines.py` makes all of them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pocketgan.core.errors import PocketganError, UsageError
-from pocketgan.core.files import read_json, user_path, write_json
+from pocketgan.core.files import write_json
 from pocketgan.core.rng import BLOCK
 from pocketgan.data.image_set import PROVENANCE, Samples
 from pocketgan.writers import CARD, FORMATS, LICENCE, check_formats, export_samples, write_card, write_licence
 from pocketgan.writers.arrays import MNIST_SHARE, split
+from pocketgan.writers.places import Place
 
 NAME = re.compile(r"shard-\d{5,}-of-\d{5,}")
-OWN = ("set", "shard", "count")  # of provenance.json: what a shard says of itself, and the whole does not
+OWN = ("set", "shard", "count", "files")  # of provenance.json: what a shard says of itself, and the whole does not
 
 
 class Shard(NamedTuple):
@@ -75,131 +76,185 @@ def shard_named(text: str, count: int) -> Shard:
     return shards_of(count, of)[number - 1]
 
 
-def export_shard(
-    parts: Iterator[Samples],
-    shard: Shard,
-    count: int,
-    out: Path,
-    formats: Sequence[str],
-    asked: Mapping[str, Any],
-    *,
-    test_share: float | None = None,
-    scores: str = "",
-    on_progress: Callable[[int], None] | None = None,
-) -> list[Path]:
-    """Write one shard of an image set, unless it stands there; and with the last one what is said of all.
+class ShardSet:
+    """One image set in shards, at one place.
 
     Parameters
     ----------
-    parts
-        The images of the shard in order; none is drawn where the shard stands.
-    shard
-        Which it is.
+    place
+        It gets a folder for each shard, with all that `export_samples` writes; once all shards are there,
+        ``provenance.json``, ``LICENSE.txt`` and a data card too.
     count
         Images in all shards.
-    out
-        The common folder. It gets a folder for each shard, with all that `export_samples` writes; once all shards are
-        there, ``provenance.json``, ``LICENSE.txt`` and a data card too.
-    formats, test_share, scores, on_progress
+    of
+        How many shards.
+    formats, test_share, scores
         As in `export_samples`. The test share is that of each shard.
     asked
-        What made the images, as JSON has it: model, seed and the like. All shards of a folder have it in common.
-
-    Returns
-    -------
-    list[Path]
-        What the shard consists of, as from `export_samples`; and what was written of the whole.
+        What made the images, as JSON has it: model, seed and the like. All shards of a place have it in common.
 
     Raises
     ------
     UsageError
-        The folder holds something else, or a shard of another set; or a shard would be too small for the test share.
-    PocketganError
-        The folder cannot be written, or the disk is full.
+        A format is unknown, or a shard would be too small for the test share.
     """
-    out, names = user_path(out), list(dict.fromkeys(formats))
-    check_formats(names, test_share)
-    if test_share is not None or "idx" in names:
-        split(min(one.stop - one.start for one in shards_of(count, shard.of)), test_share or MNIST_SHARE)
-    request = {"images": count, "shards": shard.of, "formats": names, "test_share": test_share, **asked}
-    request = json.loads(json.dumps(request))
-    _refuse_others(out, request)
-    folder = out / shard.name
-    if folder.exists():
-        written = [folder / path for name in names for path in FORMATS[name].paths]
-    else:
-        facts = {"set": request, "shard": f"{shard.number}/{shard.of}"}
-        written = export_samples(
-            parts,
-            shard.stop - shard.start,
-            folder,
-            names,
-            test_share=test_share,
-            scores=scores,
-            facts=facts,
-            on_progress=on_progress,
-            keep=True,
-        )
-    return written + _finish(out, shards_of(count, shard.of), request, scores)
 
+    def __init__(
+        self,
+        place: Place,
+        count: int,
+        of: int,
+        formats: Sequence[str],
+        asked: Mapping[str, Any],
+        *,
+        test_share: float | None = None,
+        scores: str = "",
+    ) -> None:
+        names = list(dict.fromkeys(formats))
+        check_formats(names, test_share)
+        self.place, self.count, self.formats = place, count, names
+        self.test_share, self.scores = test_share, scores
+        self.shards = shards_of(count, of)
+        if test_share is not None or "idx" in names:
+            split(min(one.stop - one.start for one in self.shards), test_share or MNIST_SHARE)
+        request = {"images": count, "shards": of, "formats": names, "test_share": test_share, **asked}
+        self.request: dict[str, Any] = json.loads(json.dumps(request))
 
-def _refuse_others(out: Path, request: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds anything but shards of this very set, and what is said of it."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise UsageError(f"--out {out} is a file; choose another folder")
-    entries = sorted(path for path in out.iterdir() if not path.name.startswith("."))
-    shards = [path for path in entries if NAME.fullmatch(path.name)]
-    known = {*shards, *(out / name for name in (CARD, PROVENANCE, LICENCE) if shards)}
-    for path in entries:
-        if path not in known:
-            raise UsageError(f"--out {out} holds {path.name}, which is no shard; choose another folder or remove it")
-    for path in shards:
-        _provenance(path, request)
+    def standing(self) -> dict[str, dict[str, Any]]:
+        """What each shard that stands whole says of itself, by its name. Those that are not whole are left out.
 
+        Raises
+        ------
+        UsageError
+            The place holds something else, or a shard of another set.
+        PocketganError
+            It cannot be read, or a shard does not say what it is.
+        """
+        entries = self.place.entries()
+        shards = [name for name in entries if NAME.fullmatch(name)]
+        known = {*shards, *((CARD, PROVENANCE, LICENCE) if shards else ())}
+        for name in entries:
+            if name not in known:
+                raise UsageError(
+                    f"--out {self.place.name} holds {name}, which is no shard; choose another folder or remove it"
+                )
+        told = zip(shards, self.place.facts(shards), strict=True)
+        held = {name: self._own(name, content) for name, content in told if content is not None}
+        return {name: facts for name, facts in held.items() if self._is_whole(name, facts)}
 
-def _provenance(shard: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """What a shard that stands says of itself.
+    def _own(self, name: str, content: Any) -> dict[str, Any]:
+        """What a shard says of itself, where it is one of this set.
 
-    Raises
-    ------
-    UsageError
-        It is one of another set.
-    """
-    content = read_json(shard / PROVENANCE)
-    held = content.get("set") if isinstance(content, dict) else None
-    if not isinstance(held, dict):
-        raise PocketganError(f"{shard / PROVENANCE} does not say what set it is part of; remove the shard")
-    for name in [*request, *held]:
-        if held.get(name) != request.get(name):
-            raise UsageError(
-                f"--out {shard.parent} holds {shard.name} of another set: {name} is {held.get(name)!r} there and "
-                f"{request.get(name)!r} here; choose another folder"
-            )
-    return dict(content)
-
-
-def _finish(out: Path, shards: list[Shard], request: Mapping[str, Any], scores: str) -> list[Path]:
-    """Write what is said of the whole, where all shards stand. Whoever does it writes the same bytes."""
-    if not all((out / shard.name).is_dir() for shard in shards):
-        return []
-    facts: dict[str, Any] = {}
-    for shard in shards:
-        told = {name: value for name, value in _provenance(out / shard.name, request).items() if name not in OWN}
-        if facts and told != facts:
+        Raises
+        ------
+        UsageError
+            It is one of another set.
+        """
+        held = content.get("set") if isinstance(content, dict) else None
+        if not isinstance(held, dict):
             raise PocketganError(
-                f"{out / shard.name} does not tell what the other shards tell; remove it and make it again"
+                f"{self.place.shown(name)}/{PROVENANCE} does not say what set it is part of; remove the shard"
             )
-        facts = told
-    formats, count = request["formats"], request["images"]
-    facts = {**facts, "count": count, "shards": len(shards)}
-    listed = [name for name in ("png", "parquet", "webdataset") if name in formats]
-    if listed:
-        split = request["test_share"] is not None
-        write_card(
-            out, facts, listed[0], inside=f"shard-*-of-{len(shards):05d}/{listed[0]}/", split=split, scores=scores
-        )
-    licence = write_licence(out, facts)
-    write_json(out / PROVENANCE, facts)
-    return [out / name for name in [*([CARD] if listed else []), PROVENANCE, *licence]]
+        for key in [*self.request, *held]:
+            if held.get(key) != self.request.get(key):
+                raise UsageError(
+                    f"--out {self.place.name} holds {name} of another set: {key} is {held.get(key)!r} there and "
+                    f"{self.request.get(key)!r} here; choose another folder"
+                )
+        return dict(content)
+
+    def _is_whole(self, name: str, facts: Mapping[str, Any]) -> bool:
+        """Whether the files that a shard lists are there in their sizes."""
+        files = facts.get("files", {})
+        return all(self.place.size(f"{name}/{path}") == about["bytes"] for path, about in files.items())
+
+    def make(self, shard: Shard, parts: Iterator[Samples], on_progress: Callable[[int], None] | None = None) -> None:
+        """Write one shard. What another process has put in its place meanwhile stays: it holds the same.
+
+        Parameters
+        ----------
+        shard
+            Which it is.
+        parts
+            Its images in order.
+        on_progress
+            Called after each part with the number of images of the shard that were written so far.
+
+        Raises
+        ------
+        PocketganError
+            The place cannot be written, or the disk is full; or the images are not those of the shard.
+        """
+        with self.place.filled(shard.name) as folder:
+            export_samples(
+                _in_order(parts, shard),
+                shard.stop - shard.start,
+                folder,
+                self.formats,
+                test_share=self.test_share,
+                scores=self.scores,
+                facts={"set": self.request, "shard": f"{shard.number}/{shard.of}"},
+                on_progress=on_progress,
+                keep=True,
+            )
+
+    def finish(self) -> list[Path | str]:
+        """Write what is said of the whole, where all shards stand; what was written, and else nothing.
+
+        Whoever does it writes the same bytes.
+
+        Raises
+        ------
+        PocketganError
+            The shards do not make one set: two hold the same, or they tell different things of it.
+        """
+        standing = self.standing()
+        if any(shard.name not in standing for shard in self.shards):
+            return []
+        facts: dict[str, Any] = {}
+        seen: dict[str, str] = {}
+        for shard in self.shards:
+            own = standing[shard.name]
+            told = {name: value for name, value in own.items() if name not in OWN}
+            where = self.place.shown(shard.name)
+            if facts and told != facts:
+                raise PocketganError(f"{where} does not tell what the other shards tell; remove it and make it again")
+            if (own["shard"], own["count"]) != (f"{shard.number}/{shard.of}", shard.stop - shard.start):
+                raise PocketganError(f"{where} holds shard {own['shard']}; remove it and make it again")
+            for path, about in own.get("files", {}).items():
+                if path != LICENCE and seen.setdefault(about["sha256"], shard.name) != shard.name:
+                    raise PocketganError(
+                        f"{where} holds images of {seen[about['sha256']]}; remove both and make them again"
+                    )
+            facts = told
+        facts = {**facts, "count": self.count, "shards": len(self.shards)}
+        listed = [name for name in ("png", "parquet", "webdataset") if name in self.formats]
+        with self.place.about() as folder:
+            if listed:
+                inside = f"shard-*-of-{len(self.shards):05d}/{listed[0]}/"
+                write_card(
+                    folder, facts, listed[0], inside=inside, split=self.test_share is not None, scores=self.scores
+                )
+            licence = write_licence(folder, facts)
+            write_json(folder / PROVENANCE, facts)
+        return [self.place.shown(name) for name in [*([CARD] if listed else []), PROVENANCE, *licence]]
+
+    def files(self, shard: Shard) -> list[Path | str]:
+        """What a shard consists of, by format."""
+        return [self.place.shown(f"{shard.name}/{path}") for name in self.formats for path in FORMATS[name].paths]
+
+
+def _in_order(parts: Iterator[Samples], shard: Shard) -> Iterator[Samples]:
+    """The same parts, each looked at: a shard never holds the images of another.
+
+    Raises
+    ------
+    PocketganError
+        They are of other indices.
+    """
+    place = shard.start
+    for part in parts:
+        if part.index.tolist() != list(range(place, place + len(part))):
+            raise PocketganError(f"{shard.name} was given image {int(part.index[0])} where {place} belongs")
+        place += len(part)
+        yield part
