@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from soak import disk, flips, guided, health, kills, lab, mutants, pickles, planted, report
+from soak import disk, flips, guided, health, hosts, kills, lab, mutants, pickles, planted, report
 from soak.runs import Count
 
 FILES = ("IDX and gzip", "NPZ and NPY", "PNG and JPEG", "TOML", "safetensors", "metadata.csv")
@@ -39,6 +39,7 @@ SHARDS: dict[str, Callable[[Path], list[Count]]] = {
         disk.paired_starts(folder, 50),
         disk.terminated(folder, 100),
     ],
+    "hosts": lambda folder: [hosts.same_bytes(folder / "a"), hosts.stopped_peer(folder / "b")],
     "planted": lambda folder: [planted.caught(folder)],
 }
 
@@ -54,6 +55,9 @@ def main(names: list[str]) -> int:
     for name in names or SHARDS:
         if name == "guided" and not guided.CAN_LEAD:
             print("guided: left out, for there is no atheris here (make setup, then pip install '.[fuzz]')", flush=True)
+            continue
+        if name == "hosts" and not hosts.CAN_JOIN:
+            print("hosts: left out, for it needs Linux, root and /dev/net/tun", flush=True)
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
