@@ -100,31 +100,13 @@ def _launched(
     """A training on these hosts, so many processes on each; the first hosts the rendezvous."""
     running = []
     for number, (host, processes) in enumerate(zip(hosts, each, strict=True)):
-        torchrun = [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--nnodes",
-            len(hosts),
-            "--nproc-per-node",
-            processes,
-        ]
+        nodes = ["--nnodes", len(hosts), "--nproc-per-node", processes]
         meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"{hosts[0].address}:29500", "--rdzv-id", out.name]
         here = ["--local-addr", host.address, "--rdzv-conf", f"is_host={str(number == 0).lower()}"]
-        training = ["train", "mlp", "--data", data, "--out", out, "--nimg", steps * BATCH, "--batch-size", BATCH]
-        words = [
-            *torchrun,
-            processes,
-            *meeting,
-            *here,
-            "-m",
-            "pocketgan",
-            *training,
-            "--shards",
-            SHARDS,
-            "--device",
-            "cpu",
-        ]
+        budget = ["--nimg", steps * BATCH, "--batch-size", BATCH, "--shards", SHARDS]
+        training = ["train", "mlp", "--data", data, "--out", out, *budget, "--device", "cpu"]
+        launcher = [sys.executable, "-m", "torch.distributed.run", *nodes, *meeting, *here]
+        words = [*launcher, "-m", "pocketgan", *training]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": f"cable{number + 1}"}
         log = out.with_name(f"{out.name}-{host.name}.log").open("w")
         running.append(subprocess.Popen(host.command(*words), env=environment, stdout=log, stderr=log, text=True))

@@ -44,12 +44,17 @@ class Processes:
     def __init__(self, rank: int = 0, count: int = 1, device: str = "cpu") -> None:
         self.rank, self.count = rank, count
         self._lost = False  # another process is gone or silent, so nothing more is said
+        self._prepared: dist.ProcessGroup | None = None
         self._control: dist.ProcessGroup | None = None
         if count > 1:
             with self._heard():
                 backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
                 dist.init_process_group(backend, timeout=timedelta(seconds=ANSWER_SECONDS))
-                self._control = dist.new_group(backend="gloo", timeout=timedelta(seconds=PREPARE_SECONDS))
+                long = timedelta(seconds=PREPARE_SECONDS)
+                self._prepared = dist.new_group(backend="gloo", timeout=long)
+                # the others wait for the first while it prepares; it never waits that long for them to listen
+                answer = long if rank else timedelta(seconds=ANSWER_SECONDS)
+                self._control = dist.new_group(backend="gloo", timeout=answer)
             atexit.register(_part)  # or its threads may abort this process as it ends
 
     # ---- sums ----------------------------------------------------------------------------------------------------
@@ -143,7 +148,7 @@ class Processes:
         own = torch.frombuffer(bytearray([code, *line.ljust(LINE - 1, b"\0")]), dtype=torch.uint8)
         every = [torch.empty_like(own) for _ in range(self.count)]
         with self._heard():
-            dist.all_gather(every, own, group=self._control)
+            dist.all_gather(every, own, group=self._prepared)
         failed = [(rank, int(row[0]), bytes(row[1:].tolist())) for rank, row in enumerate(every) if row[0]]
         if not failed:
             return
