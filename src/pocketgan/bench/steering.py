@@ -130,7 +130,7 @@ def _one_model(
 ) -> list[Figures]:
     model = Model.load(path, "cpu")
     kept = [name for name, one in model.steer.everything().items() if _Budget.of(one.facts) == budget]
-    home, name = model.folder, f"{model.recipe.name}-{model.recipe.seed}"
+    home, name = model.folder, model.name
     bank: _Drawn | None = None
     measured, pictures = [], []
     for method in methods:

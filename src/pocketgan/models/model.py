@@ -365,16 +365,16 @@ class Model:
                 remember_classes(*classes, recipe.model.networks)
             if trust_code:
                 trust_here(recipe.model.networks)
-        place = find_device(device)
+        where = find_device(device)
 
         def discriminator() -> Discriminator:
             network = empty_discriminator(recipe, shape, count)
             load_weights(folder, "discriminator", network, about)
-            return network.to(place)
+            return network.to(where)
 
         generator = empty_generator(recipe, shape, count)
         load_weights(folder, "generator", generator, about)
-        channels_last(generator.to(place))
+        channels_last(generator.to(where))
         critic = None
         if "discriminator.safetensors" in about.sha256:
             check_sum(folder, "discriminator", about)
