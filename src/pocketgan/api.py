@@ -220,41 +220,42 @@ def train(
     Parameters
     ----------
     recipe
-        A preset's name (``pocketgan recipes`` lists them) or a .toml file; pocket without one, or what own networks are
-        trained by.
+        The name of a preset (``pocketgan recipes`` lists them) or a .toml file. The default is pocket, or for your own
+        networks their recipe.
     out
-        The run's folder: a new one, or that of the same training to go on with.
+        The run's folder: a new one, or the folder of a training that should go on.
     data
         Images to learn from: the name of a data set (``pocketgan datasets`` lists them; downloaded once), a folder of
         pictures (one folder in it for each class, or none), an NPZ, NPY or IDX file, an IDX folder, a folder of Parquet
-        files, or hf:OWNER/NAME on the Hugging Face hub. Without it the recipe decides. In Python also images
+        files, or hf:OWNER/NAME on the Hugging Face hub. The recipe decides by default. In Python also images
         themselves: an `ImageSet`, an array or a tensor, a pair (images, labels), a dict of arrays such as
         scikit-learn's Bunch, a data set of torch, or a Dataset or DatasetDict of Hugging Face. The run keeps their
         digest and no copy: give the same object again to go on.
     data_folder
-        Where the files of the data set by name lie that were downloaded by hand: those whose checksums are right are
+        The folder with the files of a named data set that you downloaded by hand. Files with the right checksum are
         copied to where downloads are kept.
     generator, discriminator
-        Classes (or functions) that make your own networks, as an alternative to a file of them, ``networks="mine.py"``.
+        Classes (or functions) that make your own networks. To give a file instead, use ``networks="mine.py"``.
     coach
-        Keep both networks and train them by the champion's rules, whatever the recipe says: relativistic pairs, R1, no
-        momentum, an average of the generator, their rates and budget. Options that are given win.
+        Keep both networks, but train them as pocket is trained: relativistic loss, R1, no momentum, an average of the
+        generator, its rates and budget. Options that you give still count.
     tensorboard
-        Write TensorBoard's files too, into OUT/tensorboard.
+        Also write files for TensorBoard, into OUT/tensorboard.
     inexact
-        Go on even where torch, device or threads have changed and the result cannot be the same bit for bit.
+        Go on even if torch, the device or the number of threads has changed, so that the result cannot be bit for bit
+        the same.
     on_trouble
         What to do when numbers stop being finite, the generator collapses, or the discriminator wins or learns too
         fast: stop (exit code 3), rollback (to the last good checkpoint, with another seed and half the rates, at most
-        three times) or warn. Without it, stop for the first and warn of the others.
+        three times) or warn. The default is to stop in the first case and to warn in the others.
     device
         Where to compute: auto, cpu, cuda or mps.
     threads
-        Threads that compute on the CPU, in all that this process does from now on; all cores without it. Another number
-        of them gives other bytes, so a run goes on with its own.
+        How many threads compute on the CPU; the default is all cores. The bytes depend on this number, so a run goes on
+        with the number it began with.
     processes
-        Processes of this machine that share the shards of each batch, with one thread each: --processes 2 --shards 2.
-        The bytes are those of one process with as many shards. Several machines: see docs/processes.md. In Python,
+        How many processes on this machine share the shards of each batch, one thread each: --processes 2 --shards 2.
+        The bytes are those of one process with the same shards. For several machines see docs/processes.md. In Python,
         start the script itself by torchrun; of its processes only the first comes back from here.
     quiet
         Show no progress.
@@ -347,12 +348,12 @@ def train_judge(
     quiet: bool = False,
     **options: Any,
 ) -> Judge:
-    """Train a judge for labelled images; without --data, the one of MNIST's digits again.
+    """Train a judge for labelled images. The default data is MNIST: the judge in the package is made again.
 
-    The preset is the data set's own; else judge-deep for colour, and judge for grey.
+    The preset is that of the data set, or else judge-deep for colour and judge for grey images.
 
-    It learns from `fit`, with `val` to look at; the error is counted on the test images. A source without test images
-    of its own has no more than `val` for that.
+    The judge learns from `fit`, and `val` is there to look at. The error is counted on the test images, or on `val` if
+    there are none.
 
     Parameters
     ----------
@@ -540,45 +541,45 @@ def generate(
     Parameters
     ----------
     model
-        A run folder or a model folder; or digits, the shipped generator.
+        A run folder, a model folder, or the name of a generator in the package: digits, digits-free.
     out
-        A new folder; MODEL-CLASS or MODEL-fakes here without it. Or an address that `fsspec` knows, such as
-        ``s3://bucket/folder`` (extra ``s3``), for a set in shards.
+        A new folder. The default is MODEL-CLASS or MODEL-fakes in the current folder. For a set in shards also an
+        address that `fsspec` knows, such as ``s3://bucket/folder`` (extra ``s3``).
     count
         How many images.
     label
-        The class of all of them, by its name (in Python also by its index). Unconditional models need ``pocketgan steer
-        fit MODEL`` first.
+        Make only this class, given by its name (in Python also by its index). An unconditional model needs ``pocketgan
+        steer fit MODEL`` first.
     digit
-        Short for the class whose name is this number, as MNIST's are.
+        Short for the class whose name is this number, as in MNIST.
     balanced
-        Every class equally often, as conditional models do where none is asked for.
+        Make every class equally often. Conditional models do so by default.
     seed
         Seed of the latents: the same seed and index give the same bytes, whatever the count.
     format
         png (a folder for each label), npz, idx (as torchvision's MNIST reads it), grid, webdataset (tar files), parquet
         (needs the extra ``parquet``), tfrecord (needs the extra ``tfrecord``).
     test_share
-        Share of the images, between 0 and 1, that goes into the test part: NPZ gets Keras' names then, PNG a folder for
-        each part.
+        Share of the images, between 0 and 1, that becomes the test part. NPZ files then have Keras' names, and PNG
+        files a folder for each part.
     shard
-        Make only part K of OF, such as 3/8, into a folder of its own in OUT; one that stands is left as it is. All
-        parts, made by any number of processes at once, are the whole.
+        Make only part K of OF, such as 3/8, in a folder of its own in OUT. A part that is there is left as it is. Any
+        number of processes may make the parts at once; together they are the whole.
     shards
-        Make a set of so many parts, all of them; those that stand whole are left. Without it, at an address or by Ray,
-        as few as hold at most 51,200 images each. For parquet, webdataset and tfrecord.
+        Make a set of this many parts. Parts that are there and whole are left. With an address or Ray the default is
+        the smallest number of parts with at most 51,200 images each. For parquet, webdataset and tfrecord.
     engine
         Who makes the parts: local (this process) or ray (tasks of one thread each; extra ``ray``). The bytes are the
         same.
     address
         Of a Ray cluster that is there, or auto; without it Ray starts on this machine.
     classifier
-        The classifier, or its folder, that labels the images of a model that cannot be asked; for MNIST's digits the
-        shipped guide does without it.
+        The classifier, or its folder, that labels the images of an unconditional model. For MNIST's digits the default
+        is the guide in the package.
     method
-        Steer by this fitted method; the best one fitted without it.
+        The fitted method that steers. The default is the best one that was fitted.
     checked
-        Steered images that the guide reads as another class are drawn once more.
+        Draw an image once more if the guide reads it as another class.
     slant
         Lean steered images to the right by so many standard deviations of their class (fit directions first).
     thickness
@@ -674,18 +675,18 @@ def label_images(
     Parameters
     ----------
     images
-        A folder of pictures, an NPZ, NPY or IDX file, mnist, or a run or model folder (its output is labelled); in
-        Python also images as an object, as in `train`.
+        A folder of pictures, an NPZ, NPY or IDX file, mnist, or a run or model folder, whose output is then labelled.
+        In Python also images as an object, as in `train`.
     classifier
         A classifier's folder, a run's folder (its C is taken), or guide, the shipped one for MNIST's digits.
     out
         A new CSV file.
     split
-        Which part of images that have parts: train or test, of mnist also fit or val.
+        Which part of the images: train or test, for mnist also fit or val.
     count
-        How many images a model is to make.
+        How many images the model makes.
     seed
-        Seed of their latents.
+        The seed of their latents.
     device
         As in `train`.
     options
@@ -747,18 +748,18 @@ def import_file(
     out
         A new folder, or the one that holds the other network of the pair.
     recipe
-        The recipe of the networks, of a pair or of a classifier; the tensors say which of them the file holds, and must
-        have its shapes in its order. A whole module that is or holds one Sequential needs none, nor does Keras' file.
+        The recipe of the networks: of a pair or of a classifier. The tensors in the file must have the recipe's shapes,
+        in its order. No recipe is needed for a Keras file, or for a whole module that is or holds one Sequential.
     key
-        Which network, where the file holds several: its key in the dictionary. A refusal lists them.
+        Which network to take if the file holds several: its key in the dictionary. The error message lists the keys.
     networks
         The Python file with the classes that the weights belong to.
     data
-        The images that the networks were made for, as in `train`; MNIST without it, or the recipe's.
+        The images that the networks were made for, as in `train`. The default is the recipe's data, or MNIST.
     pixels
-        Range of the generator's images: signed, [-1, 1], as after Tanh; unit, [0, 1], as after Sigmoid.
+        The range of the generator's images: signed, [-1, 1], as after Tanh; or unit, [0, 1], as after Sigmoid.
     activation
-        What follows the hidden layers: ReLU, LeakyReLU:0.2, ….
+        The activation after the hidden layers: ReLU, LeakyReLU:0.2, ….
     conditional
         How the first layer takes labels: one-hot (behind z), or one-hot-first (before it).
     options
@@ -807,14 +808,14 @@ def export_model(
     Parameters
     ----------
     model
-        A run folder (its classifier goes along), a model folder, a classifier's folder; or digits or guide, the shipped
-        ones.
+        A run folder (its classifier is exported too), a model folder, a classifier's folder, or the name of a model in
+        the package: digits, digits-free, guide.
     to
         onnx (graphs that give bytes, and a quantised generator; needs the extra ``onnx``), hub (a folder for Hugging
         Face, with a card and code that rebuilds the generator), torch (torch.export's .pt2), html (one page
         that draws in any browser, without a network).
     out
-        A new folder, with a folder for each format; MODEL-export here without it.
+        A new folder, which gets a folder for each format. The default is MODEL-export in the current folder.
     trust_code
         As in `load`.
     quiet
@@ -859,7 +860,7 @@ def evaluate(
     quiet: bool = False,
     **options: Any,
 ) -> Scorecard:
-    """Score a model or images: every metric beside what real images get, and what is wrong in plain words.
+    """Score a model or images. Every metric stands beside what real images get; what is wrong is said in plain words.
 
     Parameters
     ----------
@@ -867,21 +868,21 @@ def evaluate(
         A run folder, a model folder, or images: a folder of pictures or a ZIP or TAR file of one, an NPZ, NPY or IDX
         file. In Python also a model, or images as an object, as in `train`.
     split
-        Real images to measure against: test, or val for what was trained on fit.
+        The real images to compare with: test, or val for a model that was trained on fit.
     count
-        How many images are scored, 50 to 10,000; part of most metrics' names.
+        How many images are scored, 50 to 10,000. The number is part of most metrics' names.
     seed
-        Of a model's latents, and of the draw from a larger set.
+        The seed of a model's latents, and of the choice of images from a larger set.
     trained_on
-        What the model of given images learned from, to tell copies: a source of images, or train or fit of the data set
-        by name that has their shape and classes. Without it train of that one (fit with split val). Of a model that
-        learned from an object of Python's: the same object, where it was not given to this process yet.
+        What the given images' model was trained on, so that copies are found: a source of images, or train or fit of
+        the named data set with the same shape and classes. The default is train of that set (fit with split val). For
+        a model that was trained on a Python object, give the same object again in a new process.
     judge
-        A judge's folder; without it the shipped one that knows the images, as there is for MNIST's digits.
+        The folder of a judge. For MNIST's digits the default is the judge in the package.
     tstr
-        Also train classifiers on fakes alone and test them on real images: minutes.
+        Also train classifiers on fakes alone and test them on real images. This takes minutes.
     out
-        A new folder for scorecard.html, scorecard.json and pictures.
+        A new folder, which gets scorecard.html, scorecard.json and pictures.
     device, quiet
         As in `train`.
     options
@@ -945,20 +946,20 @@ def compare(
     quiet: bool = False,
     **options: Any,
 ) -> Comparison:
-    """Lay scorecards side by side: of each metric the best, and all that the intervals cannot tell from it.
+    """Compare scorecards side by side. The best value of each metric is marked, and all within its interval.
 
     Parameters
     ----------
     subjects
-        Two or more: runs, folders made by ``evaluate --out``, models or images. What has no scorecard yet is scored
-        now, as the next four options say.
+        Two or more runs, folders made by ``evaluate --out``, models or images. Those without a scorecard are scored
+        now, with the next four options.
     split, count, seed, judge
         As in `evaluate`.
     out
         A new folder for comparison.html and comparison.json.
     markdown
-        A Markdown file for the table of the main metrics, lowest fd_judge first. Of one that has such a table already
-        only the table is replaced; what you wrote above it stays.
+        A Markdown file that gets the table of the main metrics, lowest fd_judge first. If it has such a table already,
+        the table is replaced and what you wrote above it stays.
     device, quiet
         As in `train`.
     options
@@ -1049,11 +1050,11 @@ def fit_steering(
     method
         flow, bank, energy, search, directions, lcp.
     guide
-        The classifier, or its folder, that tells the classes; for MNIST's digits the shipped guide does without it.
+        The classifier, or its folder, that tells the classes. For MNIST's digits the default is the package's guide.
     latents
-        How many are drawn and read by the guide. The readings are kept in the cache for the next method.
+        How many latents are drawn and read by the guide. The readings are cached for the next method.
     steps
-        Of training, for each network that a method learns.
+        Training steps for each network that a method learns.
     width
         Units in each hidden layer of the network that reads latents, which flow and energy learn. Fewer make smaller
         files: with 192 a flow's has a third of the size.
@@ -1100,7 +1101,7 @@ def invert(
     quiet: bool = False,
     **options: Any,
 ) -> Inversion:
-    """Find the latents whose images come nearest to pictures; write them, the reconstructions and their errors.
+    """Find the latents whose images are nearest to given pictures; write them, the images and their errors.
 
     Parameters
     ----------
@@ -1110,9 +1111,9 @@ def invert(
         A picture file, a folder of pictures, an NPZ, NPY or IDX file, or mnist; in Python also images as an object, as
         in `train`.
     out
-        A new folder for latents.npy, errors.json, and pairs.png with the pictures above what was found.
+        A new folder, which gets latents.npy, errors.json, and pairs.png with each picture above the image found.
     count
-        At most so many pictures, the first.
+        How many pictures at most, from the first.
     seed
         Of the starts.
     device, quiet
@@ -1160,14 +1161,14 @@ def interpolate(
     model
         As in `generate`.
     stops
-        Two or more: the name of a class, which a fitted method finds; a picture file, which is inverted; or
-        latent:NUMBER, of the seed's latents.
+        Two or more stops: the name of a class, for which a fitted method finds a latent; a picture file, which is
+        inverted; or latent:NUMBER, one of the seed's latents.
     out
-        A new folder for strip.png, walk.png (animated) and latents.npy.
+        A new folder, which gets strip.png, walk.png (animated) and latents.npy.
     steps
-        Images from one stop to the next, both included; at least 2.
+        How many images from one stop to the next, both included; at least 2.
     method
-        What finds classes; the best one fitted without it.
+        The fitted method that finds classes. The default is the best one that was fitted.
     seed
         Of latents.
     device, quiet
@@ -1214,13 +1215,13 @@ def show_directions(
     model
         A run folder or a model folder to which directions were fitted.
     label
-        Its class, by its name (in Python also by its index).
+        The class of the image, by its name (in Python also by its index).
     digit
-        Short for the class whose name is this number, as MNIST's are.
+        Short for the class whose name is this number, as in MNIST.
     out
-        A new PNG file: a row for each direction.
+        A new PNG file, with a row for each direction.
     method
-        What finds the image; the best one fitted without it.
+        The fitted method that finds the image. The default is the best one that was fitted.
     seed
         Of its latent.
     device
@@ -1256,9 +1257,9 @@ def list_recipes(name: str | None = None, *, quick: bool = False, quiet: bool = 
     Parameters
     ----------
     name
-        A recipe to print whole: its description and all its fields, to save as a .toml file and change.
+        A recipe to print in full, with all its fields. Save it as a .toml file to change it.
     quick
-        Leave out the minutes, for which each recipe trains a second here, and answer at once.
+        Leave out the minutes, and answer at once. To measure them, each recipe trains for a second.
     quiet
         As in `train`.
 
@@ -1291,7 +1292,8 @@ def info(model: str | Path) -> ModelInfo:
     Parameters
     ----------
     model
-        A run folder, a model folder or a classifier's folder; or digits or guide, the shipped generator and classifier.
+        A run folder, a model folder, a classifier's folder, or the name of a model in the package: digits, digits-free,
+        guide.
 
     Raises
     ------
