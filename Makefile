@@ -17,7 +17,7 @@ EXTRAS_READY := $(VENV)/ready-extras
 SITE_READY := $(VENV)/ready-site
 
 # as many tests at once as there are cores, at most four, each on one thread
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 SHARDS ?=
 

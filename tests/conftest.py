@@ -83,6 +83,7 @@ def layer_recipe(name: str) -> Recipe:
     )
 
 
+LONG = {"test_quality", "test_scorecard", "test_page", "test_processes", "test_sets"}  # which begin first
 REAL = "POCKETGAN_REAL_DATA"  # names a folder with the publishers' files, where somebody has them
 
 
@@ -105,6 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out.append("publishers")
     unfit = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
     items[:] = [item for item in items if item not in unfit]
+    items.sort(key=lambda item: item.path.stem not in LONG)
     config.hook.pytest_deselected(items=unfit)
 
 

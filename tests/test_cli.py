@@ -310,11 +310,11 @@ def test_no_error_of_a_library_reaches_people_as_a_traceback(
         raise error
 
     monkeypatch.setattr(importlib.import_module("pocketgan.api"), "_model", fail)
-    ended = pocketgan("generate", "model", "--out", "nowhere")
+    ended = pocketgan("steer", "fit", "model")
     assert ended.code == 1
     assert re.fullmatch(r"pocketgan: [^\n]+\n", ended.err)
     assert told in ended.err
-    ended = pocketgan("generate", "model", "--out", "nowhere", "--debug")
+    ended = pocketgan("steer", "fit", "model", "--debug")
     assert "Traceback" in ended.err
     assert ended.err.splitlines()[-1].startswith("pocketgan: ")
 
