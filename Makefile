@@ -46,7 +46,7 @@ test-extras: $(EXTRAS_READY)
 	$(TESTS) -m extras
 
 $(EXTRAS_READY): $(READY)
-	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser,ray,docs,release]'
+	$(PIP) --editable '.[dev,tensorboard,keras,lab,mat,onnx,hub,parquet,tfrecord,loaders,browser,ray,docs,notebooks,release]'
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ apt-get update && apt-get install -y chromium; } || $(BIN)/playwright install chromium
 	@touch $@
