@@ -224,7 +224,7 @@ def test_a_training_outlives_its_launcher(pictures: Path, unbroken: str, tmp_pat
     under_way(out)
     launcher.kill()
     launcher.wait()
-    for _ in range(600):
+    for _ in range(3000):
         if (out / "model" / "model.json").exists():
             break
         time.sleep(0.1)
