@@ -143,6 +143,22 @@ def test_the_python_that_is_shown_runs_without_pocketgan(exported: Path, tmp_pat
     )
 
 
+def test_the_javascript_that_is_shown_runs(exported: Path, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs/take-away.md").read_text(), re.S)
+    assert len([line for line in code.splitlines() if line]) <= 6
+    version = "1.30.0"
+    assert f"tried with {version[:4]} in Node" in code
+    npm = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(tmp_path), f"onnxruntime-web@{version}"]
+    subprocess.run(npm, check=True, capture_output=True)
+    (tmp_path / "digits-export").symlink_to(exported)
+    tell = "console.log(images.type, images.dims.join(), Math.max(...images.data));\n"
+    (tmp_path / "page.mjs").write_text(code + tell)
+    done = subprocess.run(["node", "page.mjs"], check=True, cwd=tmp_path, capture_output=True, text=True)
+    kind, shape, brightest = done.stdout.split()
+    assert (kind, shape) == ("uint8", "1,1,28,28")
+    assert int(brightest) > 200
+
+
 def test_the_hub_reads_the_card(tmp_path: Path) -> None:
     from huggingface_hub import ModelCard
 
