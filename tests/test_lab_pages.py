@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -220,10 +219,10 @@ def test_fakes_are_labelled_by_keys_and_s1_follows(chromium: Browser, lab: Serve
     press("u")
     labelled(0)
     until(page, "document.querySelector('.said').textContent.includes('Undone for 4')")
-    for _ in range(300):  # requests go one after the other
-        if read_fakes(fakes).label_source == asked:
+    for _ in range(300):  # three times labelled and undone: six requests, one after the other
+        if sum(url.endswith("/labels") for url in opened.asked) == 6 and read_fakes(fakes).label_source == asked:
             break
-        time.sleep(0.1)
+        page.wait_for_timeout(100)
     assert read_fakes(fakes).label_source == asked, "what is undone is as it was"
     press("Home", *("0123456789" * FAKES)[: FAKES - 1], "x")
     labelled(FAKES)
